@@ -1,0 +1,2 @@
+//! Signed transactions, blocks, Merkle proofs, state and orderers
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! The twinseal command and the twinseald daemon
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! Sensor streams with masks, missing-value prediction, the patient model
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! The Verilated Twinseal board as a Link and as a pseudo-terminal
+#![forbid(unsafe_code)]
