@@ -1,0 +1,59 @@
+#!/bin/sh
+# Installs what a target of the Makefile needs on Debian 12: `setup.sh run|test|lint`. Says what it does, asks
+# nothing, does nothing when everything is there. Root installs directly, anyone else through sudo.
+set -eu
+
+want=${1:-run}
+packages="g++ make pkg-config verilator"
+case $want in
+run) ;;
+test | bitstream) packages="$packages yosys nextpnr-ice40 fpga-icestorm fpga-icestorm-chipdb libftdi1-dev" ;;
+lint) packages="$packages libftdi1-dev" ;;
+*)
+    echo "setup.sh: unknown target '$want'; use run, test, bitstream or lint" >&2
+    exit 2
+    ;;
+esac
+
+if ! command -v cargo >/dev/null; then
+    echo "setup.sh: cargo is missing; install Rust 1.90 or later (rustup.rs), then run this again" >&2
+    exit 1
+fi
+
+missing=
+for package in $packages; do
+    case "$(dpkg-query -W -f '${Status}' "$package" 2>/dev/null)" in
+    *"ok installed") ;;
+    *) missing="$missing $package" ;;
+    esac
+done
+
+if [ -n "$missing" ]; then
+    if [ "$(id -u)" = 0 ]; then
+        as_root=
+    elif command -v sudo >/dev/null; then
+        as_root="sudo"
+    else
+        echo "setup.sh: need these Debian packages and am neither root nor have sudo:$missing" >&2
+        exit 1
+    fi
+    echo "setup.sh: installing Debian packages:$missing"
+    log=$(mktemp)
+    # shellcheck disable=SC2086 # both lists are words on purpose
+    if ! {
+        $as_root apt-get update -qq &&
+            $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $missing
+    } >"$log" 2>&1; then
+        cat "$log" >&2
+        echo "setup.sh: apt-get failed; its output is above" >&2
+        exit 1
+    fi
+    rm -f "$log"
+fi
+
+# `make lint` checks licences and sources with cargo-deny, built once into build/tools.
+deny_version=0.20.2
+if [ "$want" = lint ] && ! build/tools/bin/cargo-deny --version 2>/dev/null | grep -q " $deny_version\$"; then
+    echo "setup.sh: building cargo-deny $deny_version into build/tools (some minutes, once)"
+    cargo install cargo-deny --version "$deny_version" --locked --quiet --root build/tools
+fi
