@@ -1,1 +1,4 @@
 //! (being written)
+
+pub mod merkle;
+pub mod sha256;
