@@ -1,6 +1,8 @@
 //! What the engine's tests share: published vectors and a small seeded generator.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod bench;
+
 use std::path::Path;
 
 /// Message and digest of every case in the CAVP short-message file; `None`, and a word on why, where it is absent.

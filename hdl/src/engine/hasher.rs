@@ -1,0 +1,463 @@
+//! Messages, leaves and trees over the compression core: padding (FIPS 180-4 section 5.1.1) and Merkle tree
+//! heads (RFC 6962 section 2.1).
+//!
+//! A tree is hashed as it comes. The stack holds the heads of the complete subtrees so far, largest first: one
+//! for each set bit of the number of leaves. Adding one to that number, bit by bit from the lowest, every carry
+//! out of a set bit is a pair of equal subtrees to merge. At the end of the tree everything is merged from the
+//! right, which is the split at the largest power of two.
+//!
+//! A digest goes byte by byte from the core to the stack's memory; the last result is in slot 0.
+
+use crate::engine::ram::{BlockRam, Zeros};
+use crate::engine::sha256::Sha256Core;
+use rust_hdl_core::prelude::*;
+use rust_hdl_widgets::prelude::*;
+
+/// Deepest stack: its slots are counted in five bits.
+pub const MAX_STACK_DEPTH: usize = 31;
+
+#[derive(Copy, Clone, PartialEq, Debug, LogicState)]
+enum State {
+    /// A command or a byte of the open message or leaf may come.
+    Ready,
+    /// Load the initial hash value.
+    Begin,
+    /// 0x00 for a leaf, 0x01 for a node, nothing for a message.
+    Prefix,
+    /// The two children, 64 bytes.
+    Children,
+    /// 0x80.
+    Pad,
+    /// Zeros up to the length.
+    Zeros,
+    /// Eight bytes of length in bits.
+    Length,
+    /// Wait for the last block.
+    Finish,
+    /// Digest to the stack, two clocks a byte.
+    Store,
+    /// Count the leaf, one bit a clock, and with it the merges it causes.
+    Count,
+    /// Start the next merge, if any.
+    Merge,
+}
+
+/// SHA-256 of messages and RFC 6962 tree heads of up to 2^`STACK_DEPTH` - 1 leaves.
+#[derive(LogicBlock)]
+pub struct Hasher<const STACK_DEPTH: usize> {
+    /// Clock.
+    pub clock: Signal<In, Clock>,
+    /// One of [`crate::engine::command`].
+    pub command: Signal<In, Bits<3>>,
+    /// Carry out `command`; only honoured while `ready`, never with `data_valid`.
+    pub command_valid: Signal<In, Bit>,
+    /// Next byte of the open message or leaf.
+    pub data: Signal<In, Bits<8>>,
+    /// Take `data`; only honoured while `ready`.
+    pub data_valid: Signal<In, Bit>,
+    /// A command or a byte is taken in this clock.
+    pub ready: Signal<Out, Bit>,
+    /// The last command or byte made no sense in the state it met, and changed nothing.
+    pub refused: Signal<Out, Bit>,
+    /// The last command was a LEAF_BEGIN that found the tree full, and changed nothing.
+    pub full: Signal<Out, Bit>,
+    /// Which byte of the last result to show.
+    pub digest_index: Signal<In, Bits<5>>,
+    /// That byte, one clock after the index, while `ready`; until the next command that is not refused.
+    pub digest_byte: Signal<Out, Bits<8>>,
+
+    core: Sha256Core,
+    stack: BlockRam<10, 8, Zeros>,
+    state: DFF<State>,
+    message_open: DFF<Bit>,
+    tree_open: DFF<Bit>,
+    leaf_open: DFF<Bit>,
+    refused_last: DFF<Bit>,
+    full_last: DFF<Bit>,
+    /// The hash in progress is a node of the tree.
+    node: DFF<Bit>,
+    /// Number of leaves; turned by one bit a clock in `Count`.
+    leaves: DFF<Bits<STACK_DEPTH>>,
+    leaves_down: Signal<Local, Bits<STACK_DEPTH>>,
+    leaves_top: Signal<Local, Bits<STACK_DEPTH>>,
+    leaf_bit: Signal<Local, Bit>,
+    leaf_carry: DFF<Bit>,
+    /// Every bit of the number of leaves is set.
+    leaves_full: DFF<Bit>,
+    top: Constant<Bits<STACK_DEPTH>>,
+    depth: Constant<Bits<6>>,
+    merges: DFF<Bits<5>>,
+    merges_up: Signal<Local, Bits<5>>,
+    merges_down: Signal<Local, Bits<5>>,
+    /// Slots in use.
+    used: DFF<Bits<5>>,
+    used_up: Signal<Local, Bits<5>>,
+    used_down: Signal<Local, Bits<5>>,
+    used_less: Signal<Local, Bits<5>>,
+    child_slot: Signal<Local, Bits<5>>,
+    count: DFF<Bits<6>>,
+    count_up: Signal<Local, Bits<6>>,
+    /// Whole blocks of the message before its padding.
+    blocks: DFF<Bits<55>>,
+    blocks_up: Signal<Local, Bits<55>>,
+    /// Bytes of the message in its last block.
+    tail: DFF<Bits<6>>,
+    length: Signal<Local, Bits<64>>,
+    blocks_wide: Signal<Local, Bits<64>>,
+    tail_wide: Signal<Local, Bits<64>>,
+    length_byte: Signal<Local, Bits<8>>,
+    node_byte: Signal<Local, Bits<8>>,
+    byte: Signal<Local, Bits<8>>,
+    push: Signal<Local, Bit>,
+    begin: Signal<Local, Bit>,
+    in_message: Signal<Local, Bit>,
+    children_next: Signal<Local, Bit>,
+    /// Ready, and the core too.
+    open: Signal<Local, Bit>,
+    idle: Signal<Local, Bit>,
+    position: Signal<Local, Bits<6>>,
+    last_byte: Signal<Local, Bit>,
+    read_slot: Signal<Local, Bits<10>>,
+    read_index: Signal<Local, Bits<10>>,
+    write_slot: Signal<Local, Bits<10>>,
+    write_index: Signal<Local, Bits<10>>,
+    store_index: Signal<Local, Bits<5>>,
+}
+
+impl<const STACK_DEPTH: usize> Default for Hasher<STACK_DEPTH> {
+    /// Panics unless `STACK_DEPTH` is 2 to [`MAX_STACK_DEPTH`].
+    fn default() -> Self {
+        assert!((2..=MAX_STACK_DEPTH).contains(&STACK_DEPTH), "stack depth {STACK_DEPTH}");
+        Self {
+            top: Constant::new((1u64 << (STACK_DEPTH - 1)).into()),
+            depth: Constant::new((STACK_DEPTH as u64 - 1).into()),
+            clock: Default::default(),
+            command: Default::default(),
+            command_valid: Default::default(),
+            data: Default::default(),
+            data_valid: Default::default(),
+            ready: Default::default(),
+            refused: Default::default(),
+            full: Default::default(),
+            digest_index: Default::default(),
+            digest_byte: Default::default(),
+            core: Default::default(),
+            stack: Default::default(),
+            state: Default::default(),
+            message_open: Default::default(),
+            tree_open: Default::default(),
+            leaf_open: Default::default(),
+            refused_last: Default::default(),
+            full_last: Default::default(),
+            node: Default::default(),
+            leaves: Default::default(),
+            leaves_down: Default::default(),
+            leaves_top: Default::default(),
+            leaf_bit: Default::default(),
+            leaf_carry: Default::default(),
+            leaves_full: Default::default(),
+            merges: Default::default(),
+            merges_up: Default::default(),
+            merges_down: Default::default(),
+            used: Default::default(),
+            used_up: Default::default(),
+            used_down: Default::default(),
+            used_less: Default::default(),
+            child_slot: Default::default(),
+            count: Default::default(),
+            count_up: Default::default(),
+            blocks: Default::default(),
+            blocks_up: Default::default(),
+            tail: Default::default(),
+            length: Default::default(),
+            blocks_wide: Default::default(),
+            tail_wide: Default::default(),
+            length_byte: Default::default(),
+            node_byte: Default::default(),
+            byte: Default::default(),
+            push: Default::default(),
+            begin: Default::default(),
+            in_message: Default::default(),
+            children_next: Default::default(),
+            open: Default::default(),
+            idle: Default::default(),
+            position: Default::default(),
+            last_byte: Default::default(),
+            read_slot: Default::default(),
+            read_index: Default::default(),
+            write_slot: Default::default(),
+            write_index: Default::default(),
+            store_index: Default::default(),
+        }
+    }
+}
+
+impl<const STACK_DEPTH: usize> Logic for Hasher<STACK_DEPTH> {
+    #[hdl_gen]
+    fn update(&mut self) {
+        dff_setup!(self, clock, state, message_open, tree_open, leaf_open, refused_last, full_last, node);
+        dff_setup!(self, clock, leaves, leaf_carry, leaves_full, merges, used, count, blocks, tail);
+        clock!(self, clock, core, stack);
+
+        self.idle.next = !self.core.busy.val();
+        self.position.next = self.core.position.val();
+        self.last_byte.next = self.position.val() == 63;
+        self.open.next = self.idle.val() && (self.state.q.val() == State::Ready);
+        self.ready.next = self.open.val();
+        self.refused.next = self.refused_last.q.val();
+        self.full.next = self.full_last.q.val();
+
+        self.merges_up.next = self.merges.q.val() + 1;
+        self.merges_down.next = self.merges.q.val() - 1;
+        self.used_up.next = self.used.q.val() + 1;
+        self.used_down.next = self.used.q.val() - 1;
+        self.used_less.next = self.used.q.val() - 2;
+        self.count_up.next = self.count.q.val() + 1;
+        self.blocks_up.next = self.blocks.q.val() + 1;
+
+        // Length in bits; the block position counts its bytes, 56 to 63.
+        self.blocks_wide.next = bit_cast::<64, 55>(self.blocks.q.val());
+        self.tail_wide.next = bit_cast::<64, 6>(self.tail.q.val());
+        self.length.next = (self.blocks_wide.val() << 9) | (self.tail_wide.val() << 3);
+        match self.position.val().get_bits::<3>(0).index() {
+            0 => self.length_byte.next = self.length.val().get_bits::<8>(56),
+            1 => self.length_byte.next = self.length.val().get_bits::<8>(48),
+            2 => self.length_byte.next = self.length.val().get_bits::<8>(40),
+            3 => self.length_byte.next = self.length.val().get_bits::<8>(32),
+            4 => self.length_byte.next = self.length.val().get_bits::<8>(24),
+            5 => self.length_byte.next = self.length.val().get_bits::<8>(16),
+            6 => self.length_byte.next = self.length.val().get_bits::<8>(8),
+            _ => self.length_byte.next = self.length.val().get_bits::<8>(0),
+        }
+
+        // The bit of the leaf count at hand, plus the carry.
+        self.leaf_bit.next = self.leaves.q.val().get_bit(0) ^ self.leaf_carry.q.val();
+        self.leaves_down.next = self.leaves.q.val() >> 1;
+        self.leaves_top.next = 0.into();
+        if self.leaf_bit.val() {
+            self.leaves_top.next = self.top.val();
+        }
+
+        self.node_byte.next = 0.into();
+        if self.node.q.val() {
+            self.node_byte.next = 1.into();
+        }
+        self.byte.next = self.data.val();
+        self.push.next = false;
+        self.begin.next = false;
+        self.in_message.next = false;
+        self.children_next.next = false;
+        match self.state.q.val() {
+            State::Ready => {
+                self.in_message.next = true;
+                if self.open.val() && self.data_valid.val() {
+                    self.full_last.d.next = false;
+                    self.push.next = self.message_open.q.val() || self.leaf_open.q.val();
+                    self.refused_last.d.next = !(self.message_open.q.val() || self.leaf_open.q.val());
+                }
+                if self.open.val() && self.command_valid.val() {
+                    self.full_last.d.next = false;
+                    self.refused_last.d.next = false;
+                    match self.command.val().index() {
+                        0 => {
+                            self.message_open.d.next = true;
+                            self.tree_open.d.next = false;
+                            self.leaf_open.d.next = false;
+                            self.used.d.next = 0.into();
+                            self.state.d.next = State::Begin;
+                        }
+                        1 => {
+                            if self.message_open.q.val() {
+                                self.message_open.d.next = false;
+                                self.state.d.next = State::Pad;
+                            } else {
+                                self.refused_last.d.next = true;
+                            }
+                        }
+                        2 => {
+                            self.message_open.d.next = false;
+                            self.tree_open.d.next = true;
+                            self.leaf_open.d.next = false;
+                            self.used.d.next = 0.into();
+                            self.leaves.d.next = 0.into();
+                            self.leaves_full.d.next = false;
+                        }
+                        3 => {
+                            if self.tree_open.q.val() && !self.leaf_open.q.val() {
+                                if self.leaves_full.q.val() {
+                                    self.full_last.d.next = true;
+                                } else {
+                                    self.leaf_open.d.next = true;
+                                    self.state.d.next = State::Begin;
+                                }
+                            } else {
+                                self.refused_last.d.next = true;
+                            }
+                        }
+                        4 => {
+                            if self.leaf_open.q.val() {
+                                self.leaf_open.d.next = false;
+                                self.state.d.next = State::Pad;
+                            } else {
+                                self.refused_last.d.next = true;
+                            }
+                        }
+                        5 => {
+                            if self.tree_open.q.val() && !self.leaf_open.q.val() {
+                                self.tree_open.d.next = false;
+                                if self.used.q.val() == 0 {
+                                    // The head of an empty tree is the hash of an empty message.
+                                    self.state.d.next = State::Begin;
+                                } else {
+                                    self.merges.d.next = self.used_down.val();
+                                    self.state.d.next = State::Merge;
+                                }
+                            } else {
+                                self.refused_last.d.next = true;
+                            }
+                        }
+                        _ => {
+                            self.refused_last.d.next = true;
+                        }
+                    }
+                }
+            }
+            State::Begin => {
+                self.begin.next = true;
+                self.blocks.d.next = 0.into();
+                self.state.d.next = State::Prefix;
+            }
+            State::Prefix => {
+                self.in_message.next = true;
+                self.children_next.next = self.node.q.val();
+                self.byte.next = self.node_byte.val();
+                if self.idle.val() {
+                    if self.node.q.val() {
+                        self.push.next = true;
+                        self.state.d.next = State::Children;
+                    } else if self.leaf_open.q.val() {
+                        self.push.next = true;
+                        self.state.d.next = State::Ready;
+                    } else if self.message_open.q.val() {
+                        self.state.d.next = State::Ready;
+                    } else {
+                        self.state.d.next = State::Pad;
+                    }
+                }
+            }
+            State::Children => {
+                self.in_message.next = true;
+                self.children_next.next = true;
+                self.byte.next = self.stack.read_data.val();
+                if self.idle.val() {
+                    self.push.next = true;
+                    if self.position.val() == 0 {
+                        self.state.d.next = State::Pad;
+                    }
+                }
+            }
+            State::Pad => {
+                self.byte.next = 128.into();
+                self.tail.d.next = self.position.val();
+                if self.idle.val() {
+                    self.push.next = true;
+                    self.state.d.next = State::Zeros;
+                }
+            }
+            State::Zeros => {
+                self.byte.next = 0.into();
+                if self.idle.val() {
+                    if self.position.val() == 56 {
+                        self.state.d.next = State::Length;
+                    } else {
+                        self.push.next = true;
+                    }
+                }
+            }
+            State::Length => {
+                self.byte.next = self.length_byte.val();
+                self.push.next = true;
+                if self.last_byte.val() {
+                    self.state.d.next = State::Finish;
+                }
+            }
+            State::Finish => {
+                if self.idle.val() {
+                    self.state.d.next = State::Store;
+                }
+            }
+            State::Store => {
+                self.count.d.next = self.count_up.val();
+                self.leaf_carry.d.next = true;
+                if self.count.q.val() == 63 {
+                    self.used.d.next = self.used_up.val();
+                    if self.tree_open.q.val() && !self.node.q.val() {
+                        self.state.d.next = State::Count;
+                        self.leaves_full.d.next = true;
+                    } else {
+                        self.state.d.next = State::Merge;
+                    }
+                }
+            }
+            State::Count => {
+                self.count.d.next = self.count_up.val();
+                self.leaves.d.next = self.leaves_down.val() | self.leaves_top.val();
+                if !self.leaf_bit.val() {
+                    self.leaves_full.d.next = false;
+                }
+                if self.leaf_carry.q.val() && self.leaves.q.val().get_bit(0) {
+                    self.merges.d.next = self.merges_up.val();
+                } else {
+                    self.leaf_carry.d.next = false;
+                }
+                if self.count.q.val() == self.depth.val() {
+                    self.count.d.next = 0.into();
+                    self.state.d.next = State::Merge;
+                }
+            }
+            State::Merge => {
+                if self.merges.q.val() == 0 {
+                    self.node.d.next = false;
+                    self.state.d.next = State::Ready;
+                } else {
+                    self.node.d.next = true;
+                    self.merges.d.next = self.merges_down.val();
+                    self.used.d.next = self.used_less.val();
+                    self.state.d.next = State::Begin;
+                }
+            }
+            _ => {
+                self.state.d.next = State::Ready;
+            }
+        }
+        if self.push.val() && self.last_byte.val() && self.in_message.val() {
+            self.blocks.d.next = self.blocks_up.val();
+        }
+
+        self.core.begin.next = self.begin.val();
+        self.core.byte.next = self.byte.val();
+        self.core.byte_valid.next = self.push.val();
+        self.store_index.next = self.count.q.val().get_bits::<5>(1);
+        self.core.digest_index.next = self.store_index.val();
+
+        // While a node is hashed, each byte pushed fetches the next; otherwise the result is on show.
+        self.child_slot.next = self.used.q.val();
+        if self.position.val().get_bit(5) {
+            self.child_slot.next = self.used_up.val();
+        }
+        self.read_slot.next = 0.into();
+        self.read_index.next = bit_cast::<10, 5>(self.digest_index.val());
+        if self.children_next.val() {
+            self.read_slot.next = bit_cast::<10, 5>(self.child_slot.val()) << 5;
+            self.read_index.next = bit_cast::<10, 5>(self.position.val().get_bits::<5>(0));
+        }
+        self.stack.read_address.next = self.read_slot.val() | self.read_index.val();
+        self.stack.read_enable.next = self.push.val() || !self.children_next.val();
+        self.digest_byte.next = self.stack.read_data.val();
+        self.write_slot.next = bit_cast::<10, 5>(self.used.q.val()) << 5;
+        self.write_index.next = bit_cast::<10, 5>(self.store_index.val());
+        self.stack.write_address.next = self.write_slot.val() | self.write_index.val();
+        self.stack.write_data.next = self.core.digest_byte.val();
+        self.stack.write_enable.next = (self.state.q.val() == State::Store) && self.count.q.val().get_bit(0);
+    }
+}

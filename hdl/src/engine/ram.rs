@@ -1,0 +1,103 @@
+//! Block RAM with one write and one read port, by hand: the widget library's RAM emulates write-through in
+//! logic and its ROM does not become block RAM.
+
+use core::marker::PhantomData;
+use rust_hdl_core::prelude::*;
+
+/// What a memory holds when the board starts.
+pub trait Contents: Clone + Default {
+    /// The word at `address`.
+    fn word(address: usize) -> u64;
+}
+
+/// Nothing but zeros.
+#[derive(Clone, Debug, Default)]
+pub struct Zeros;
+
+impl Contents for Zeros {
+    fn word(_address: usize) -> u64 {
+        0
+    }
+}
+
+/// 2^`A` words of `W` bits; read data come one clock after the address and stay while `read_enable` is low.
+///
+/// Reading an address in the clock it is written gives the old word here and anything at all on silicon:
+/// users avoid it.
+#[derive(LogicBlock)]
+pub struct BlockRam<const A: usize, const W: usize, C: Contents> {
+    /// Clock of both ports.
+    pub clock: Signal<In, Clock>,
+    /// Where to write.
+    pub write_address: Signal<In, Bits<A>>,
+    /// What to write.
+    pub write_data: Signal<In, Bits<W>>,
+    /// Write in this clock.
+    pub write_enable: Signal<In, Bit>,
+    /// What to read.
+    pub read_address: Signal<In, Bits<A>>,
+    /// Read in this clock.
+    pub read_enable: Signal<In, Bit>,
+    /// The word at the last address read.
+    pub read_data: Signal<Out, Bits<W>>,
+    _words: Vec<Bits<W>>,
+    _contents: PhantomData<C>,
+}
+
+impl<const A: usize, const W: usize, C: Contents> Default for BlockRam<A, W, C> {
+    fn default() -> Self {
+        Self {
+            clock: Default::default(),
+            write_address: Default::default(),
+            write_data: Default::default(),
+            write_enable: Default::default(),
+            read_address: Default::default(),
+            read_enable: Default::default(),
+            read_data: Default::default(),
+            _words: (0..1 << A).map(|i| C::word(i).to_bits()).collect(),
+            _contents: PhantomData,
+        }
+    }
+}
+
+impl<const A: usize, const W: usize, C: Contents> Logic for BlockRam<A, W, C> {
+    fn update(&mut self) {
+        if self.clock.pos_edge() {
+            if self.read_enable.val() {
+                self.read_data.next = self._words[self.read_address.val().index()];
+            }
+            if self.write_enable.val() {
+                self._words[self.write_address.val().index()] = self.write_data.val();
+            }
+        }
+    }
+
+    fn connect(&mut self) {
+        self.read_data.connect();
+    }
+
+    fn hdl(&self) -> Verilog {
+        let last = (1 << A) - 1;
+        let top = W - 1;
+        let words: String = (0..1 << A)
+            .map(|i| {
+                let word: Bits<W> = C::word(i).to_bits();
+                format!("   mem[{i}] = {};\n", word.verilog())
+            })
+            .collect();
+        Verilog::Custom(format!(
+            "\
+(* ram_style = \"block\", no_rw_check *) reg [{top}:0] mem [0:{last}];
+
+initial begin
+{words}   read_data = 0;
+end
+
+always @(posedge clock) begin
+   if (write_enable) mem[write_address] <= write_data;
+   if (read_enable) read_data <= mem[read_address];
+end
+"
+        ))
+    }
+}
