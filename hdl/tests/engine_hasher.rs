@@ -5,8 +5,8 @@ mod engine_common;
 use engine_common::bench::Bench;
 use engine_common::{Random, cavp};
 use twinseal_hdl::engine::command::*;
-use twinseal_hdl::golden::merkle::tree_head;
-use twinseal_hdl::golden::sha256::sha256;
+use twinseal_hdl::golden::merkle::{Merkle, Refusal, tree_head};
+use twinseal_hdl::golden::sha256::{Sha256, sha256};
 
 #[test]
 fn messages_agree_with_cavp() {
@@ -25,4 +25,186 @@ fn messages_of_every_length_around_the_block_boundaries() {
         let message = random.bytes(len);
         assert_eq!(bench.hash(&message), sha256(&message), "{len} bytes");
     }
+}
+
+#[test]
+fn trees_of_random_leaves() {
+    let mut random = Random::new(3);
+    let mut bench = Bench::<24>::new();
+    for count in 0..=20 {
+        let leaves: Vec<Vec<u8>> = (0..count).map(|_| random.bytes_up_to(130)).collect();
+        assert_eq!(bench.tree(&leaves), tree_head(&leaves), "{count} leaves");
+    }
+}
+
+#[test]
+fn gaps_between_bytes_change_nothing() {
+    let mut random = Random::new(4);
+    let mut bench = Bench::<24>::new();
+    bench.gaps = Some(Random::new(5));
+    for count in [1, 3, 6] {
+        let leaves: Vec<Vec<u8>> = (0..count).map(|_| random.bytes_up_to(200)).collect();
+        assert_eq!(bench.tree(&leaves), tree_head(&leaves), "{count} leaves");
+        let message = random.bytes_up_to(300);
+        assert_eq!(bench.hash(&message), sha256(&message));
+    }
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_and_changes_nothing() {
+    const REFUSED: (bool, bool) = (true, false);
+    let mut bench = Bench::<24>::new();
+    let nothing_open = |bench: &mut Bench<24>| {
+        for command in [HASH_END, LEAF_BEGIN, LEAF_END, TREE_END, 6, 7] {
+            assert_eq!(bench.command(command), REFUSED, "command {command}");
+        }
+        assert_eq!(bench.data(0), REFUSED);
+    };
+    nothing_open(&mut bench);
+
+    bench.accept(HASH_BEGIN);
+    bench.accept_data(b"a");
+    for command in [LEAF_BEGIN, LEAF_END, TREE_END, 6, 7] {
+        assert_eq!(bench.command(command), REFUSED, "command {command}");
+    }
+    bench.accept_data(b"bc");
+    bench.accept(HASH_END);
+    assert_eq!(bench.digest(), sha256(b"abc"));
+    nothing_open(&mut bench);
+    assert_eq!(bench.digest(), sha256(b"abc"));
+
+    bench.accept(TREE_BEGIN);
+    bench.leaf(b"first");
+    for command in [HASH_END, LEAF_END, 6, 7] {
+        assert_eq!(bench.command(command), REFUSED, "command {command}");
+    }
+    assert_eq!(bench.data(0), REFUSED);
+    bench.accept(LEAF_BEGIN);
+    bench.accept_data(b"sec");
+    for command in [HASH_END, LEAF_BEGIN, TREE_END, 6, 7] {
+        assert_eq!(bench.command(command), REFUSED, "command {command}");
+    }
+    bench.accept_data(b"ond");
+    bench.accept(LEAF_END);
+    bench.accept(TREE_END);
+    assert_eq!(bench.digest(), tree_head(["first", "second"]));
+    nothing_open(&mut bench);
+    assert_eq!(bench.digest(), tree_head(["first", "second"]));
+}
+
+#[test]
+fn a_begin_forgets_whatever_was_open() {
+    let mut bench = Bench::<24>::new();
+    let open_message: fn(&mut Bench<24>) = |bench| {
+        bench.accept(HASH_BEGIN);
+        bench.accept_data(&[7; 100]);
+    };
+    let open_leaf: fn(&mut Bench<24>) = |bench| {
+        bench.accept(TREE_BEGIN);
+        bench.leaf(b"kept for a while");
+        bench.leaf(b"merged");
+        bench.leaf(b"more");
+        bench.accept(LEAF_BEGIN);
+        bench.accept_data(&[7; 77]);
+    };
+    let open_tree: fn(&mut Bench<24>) = |bench| {
+        bench.accept(TREE_BEGIN);
+        bench.leaf(b"only");
+    };
+    for open in [open_message, open_leaf, open_tree] {
+        open(&mut bench);
+        assert_eq!(bench.hash(b"abc"), sha256(b"abc"));
+        open(&mut bench);
+        let leaves: Vec<Vec<u8>> = (0..5).map(|i| vec![i; 3]).collect();
+        assert_eq!(bench.tree(&leaves), tree_head(&leaves));
+    }
+    bench.accept(HASH_BEGIN);
+    bench.accept(TREE_BEGIN);
+    assert_eq!(bench.command(HASH_END), (true, false));
+    bench.accept(HASH_BEGIN);
+    assert_eq!(bench.command(TREE_END), (true, false));
+}
+
+#[test]
+fn a_full_tree_refuses_the_next_leaf_and_still_has_its_head() {
+    let mut bench = Bench::<3>::new();
+    let leaves: Vec<Vec<u8>> = (0..7).map(|i| vec![i; 10]).collect();
+    for _ in 0..2 {
+        bench.accept(TREE_BEGIN);
+        for leaf in &leaves {
+            bench.leaf(leaf);
+        }
+        assert_eq!(bench.command(LEAF_BEGIN), (false, true));
+        assert_eq!(bench.data(1), (true, false));
+        assert_eq!(bench.command(LEAF_BEGIN), (false, true));
+        bench.accept(TREE_END);
+        assert_eq!(bench.digest(), tree_head(&leaves));
+    }
+    for count in 0..=7 {
+        assert_eq!(bench.tree(&leaves[..count]), tree_head(&leaves[..count]), "{count} leaves");
+    }
+}
+
+/// Whatever comes, the hasher answers as the golden model of the same depth does.
+#[test]
+fn a_random_walk_answers_as_the_golden_model() {
+    let mut random = Random::new(6);
+    let mut bench = Bench::<3>::new();
+    let mut tree = Merkle::new(3);
+    let mut message: Option<Sha256> = None;
+    let answer = |result: Result<(), Refusal>| match result {
+        Ok(()) => (false, false),
+        Err(Refusal::State) => (true, false),
+        Err(Refusal::Full) => (false, true),
+    };
+    let (mut heads, mut fulls) = (0, 0);
+    for step in 0..6000 {
+        let mut result = None;
+        // Leaves are opened and closed often enough, and trees ended seldom enough, to fill some.
+        let (expected, got) = match random.below(300) {
+            0 => {
+                message = Some(Sha256::new());
+                tree = Merkle::new(3);
+                ((false, false), bench.command(HASH_BEGIN))
+            }
+            1..=9 => {
+                result = message.take().map(Sha256::finish);
+                (answer(result.map(|_| ()).ok_or(Refusal::State)), bench.command(HASH_END))
+            }
+            10..=13 => {
+                message = None;
+                tree.tree_begin();
+                ((false, false), bench.command(TREE_BEGIN))
+            }
+            14..=120 => {
+                let outcome = tree.leaf_begin();
+                fulls += u32::from(outcome == Err(Refusal::Full));
+                (answer(outcome), bench.command(LEAF_BEGIN))
+            }
+            121..=200 => (answer(tree.leaf_end()), bench.command(LEAF_END)),
+            201..=202 => {
+                let outcome = tree.tree_end();
+                result = outcome.ok();
+                (answer(outcome.map(|_| ())), bench.command(TREE_END))
+            }
+            203 => ((true, false), bench.command(6 + random.below(2) as u64)),
+            _ => {
+                let byte = random.next() as u8;
+                let outcome = match &mut message {
+                    Some(message) => {
+                        message.update(&[byte]);
+                        Ok(())
+                    }
+                    None => tree.data(&[byte]),
+                };
+                (answer(outcome), bench.data(byte))
+            }
+        };
+        assert_eq!(got, expected, "step {step}");
+        if let Some(digest) = result {
+            assert_eq!(bench.digest(), digest, "step {step}");
+            heads += 1;
+        }
+    }
+    assert!(heads > 20 && fulls > 20, "{heads} results and {fulls} full trees: the walk shows too little");
 }

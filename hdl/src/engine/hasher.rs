@@ -107,9 +107,9 @@ pub struct Hasher<const STACK_DEPTH: usize> {
     tail_wide: Signal<Local, Bits<64>>,
     length_byte: Signal<Local, Bits<8>>,
     node_byte: Signal<Local, Bits<8>>,
-    byte: Signal<Local, Bits<8>>,
+    text: Signal<Local, Bits<8>>,
     push: Signal<Local, Bit>,
-    begin: Signal<Local, Bit>,
+    load: Signal<Local, Bit>,
     in_message: Signal<Local, Bit>,
     children_next: Signal<Local, Bit>,
     /// Ready, and the core too.
@@ -174,9 +174,9 @@ impl<const STACK_DEPTH: usize> Default for Hasher<STACK_DEPTH> {
             tail_wide: Default::default(),
             length_byte: Default::default(),
             node_byte: Default::default(),
-            byte: Default::default(),
+            text: Default::default(),
             push: Default::default(),
-            begin: Default::default(),
+            load: Default::default(),
             in_message: Default::default(),
             children_next: Default::default(),
             open: Default::default(),
@@ -242,9 +242,9 @@ impl<const STACK_DEPTH: usize> Logic for Hasher<STACK_DEPTH> {
         if self.node.q.val() {
             self.node_byte.next = 1.into();
         }
-        self.byte.next = self.data.val();
+        self.text.next = self.data.val();
         self.push.next = false;
-        self.begin.next = false;
+        self.load.next = false;
         self.in_message.next = false;
         self.children_next.next = false;
         match self.state.q.val() {
@@ -323,14 +323,14 @@ impl<const STACK_DEPTH: usize> Logic for Hasher<STACK_DEPTH> {
                 }
             }
             State::Begin => {
-                self.begin.next = true;
+                self.load.next = true;
                 self.blocks.d.next = 0.into();
                 self.state.d.next = State::Prefix;
             }
             State::Prefix => {
                 self.in_message.next = true;
                 self.children_next.next = self.node.q.val();
-                self.byte.next = self.node_byte.val();
+                self.text.next = self.node_byte.val();
                 if self.idle.val() {
                     if self.node.q.val() {
                         self.push.next = true;
@@ -348,7 +348,7 @@ impl<const STACK_DEPTH: usize> Logic for Hasher<STACK_DEPTH> {
             State::Children => {
                 self.in_message.next = true;
                 self.children_next.next = true;
-                self.byte.next = self.stack.read_data.val();
+                self.text.next = self.stack.read_data.val();
                 if self.idle.val() {
                     self.push.next = true;
                     if self.position.val() == 0 {
@@ -357,7 +357,7 @@ impl<const STACK_DEPTH: usize> Logic for Hasher<STACK_DEPTH> {
                 }
             }
             State::Pad => {
-                self.byte.next = 128.into();
+                self.text.next = 128.into();
                 self.tail.d.next = self.position.val();
                 if self.idle.val() {
                     self.push.next = true;
@@ -365,7 +365,7 @@ impl<const STACK_DEPTH: usize> Logic for Hasher<STACK_DEPTH> {
                 }
             }
             State::Zeros => {
-                self.byte.next = 0.into();
+                self.text.next = 0.into();
                 if self.idle.val() {
                     if self.position.val() == 56 {
                         self.state.d.next = State::Length;
@@ -375,7 +375,7 @@ impl<const STACK_DEPTH: usize> Logic for Hasher<STACK_DEPTH> {
                 }
             }
             State::Length => {
-                self.byte.next = self.length_byte.val();
+                self.text.next = self.length_byte.val();
                 self.push.next = true;
                 if self.last_byte.val() {
                     self.state.d.next = State::Finish;
@@ -434,9 +434,9 @@ impl<const STACK_DEPTH: usize> Logic for Hasher<STACK_DEPTH> {
             self.blocks.d.next = self.blocks_up.val();
         }
 
-        self.core.begin.next = self.begin.val();
-        self.core.byte.next = self.byte.val();
-        self.core.byte_valid.next = self.push.val();
+        self.core.load.next = self.load.val();
+        self.core.data.next = self.text.val();
+        self.core.data_valid.next = self.push.val();
         self.store_index.next = self.count.q.val().get_bits::<5>(1);
         self.core.digest_index.next = self.store_index.val();
 

@@ -53,11 +53,11 @@ pub struct Sha256Core {
     /// Clock.
     pub clock: Signal<In, Clock>,
     /// Forget everything and load the initial hash value; only while not `busy`.
-    pub begin: Signal<In, Bit>,
+    pub load: Signal<In, Bit>,
     /// Next byte of the block.
-    pub byte: Signal<In, Bits<8>>,
-    /// Take `byte`; only while not `busy` and not with `begin`.
-    pub byte_valid: Signal<In, Bit>,
+    pub data: Signal<In, Bits<8>>,
+    /// Take `data`; only while not `busy` and not with `load`.
+    pub data_valid: Signal<In, Bit>,
     /// Compressing or loading: nothing is taken.
     pub busy: Signal<Out, Bit>,
     /// Bytes of the current block taken so far.
@@ -108,7 +108,7 @@ pub struct Sha256Core {
     w1: DFF<Bits<32>>,
     /// W(t-2); collects the bytes of a word while a block comes in.
     w2: DFF<Bits<32>>,
-    byte_wide: Signal<Local, Bits<32>>,
+    data_wide: Signal<Local, Bits<32>>,
 
     // Constants and hash value.
     constants: BlockRam<8, 32, Constants>,
@@ -165,7 +165,7 @@ impl Logic for Sha256Core {
         self.position_up.next = self.position_count.q.val() + 1;
         self.block_full.next = false;
         self.word_full.d.next = false;
-        if self.byte_valid.val() {
+        if self.data_valid.val() {
             self.position_count.d.next = self.position_up.val();
             self.block_full.next = self.position_count.q.val() == 63;
             self.word_full.d.next = self.position_count.q.val().get_bits::<2>(0) == 3;
@@ -182,7 +182,7 @@ impl Logic for Sha256Core {
             self.running.d.next = true;
             self.step.d.next = 0.into();
         }
-        if self.begin.val() {
+        if self.load.val() {
             self.running.d.next = true;
             self.loading.d.next = true;
             self.step.d.next = 66.into();
@@ -243,9 +243,9 @@ impl Logic for Sha256Core {
         if self.message2.q.val() {
             self.w1.d.next = self.partial.q.val();
         }
-        self.byte_wide.next = bit_cast::<32, 8>(self.byte.val());
-        if self.byte_valid.val() {
-            self.w2.d.next = (self.w2.q.val() << 8) | self.byte_wide.val();
+        self.data_wide.next = bit_cast::<32, 8>(self.data.val());
+        if self.data_valid.val() {
+            self.w2.d.next = (self.w2.q.val() << 8) | self.data_wide.val();
         }
         if self.running.q.val() {
             self.w2.d.next = self.w1.q.val();
