@@ -63,7 +63,7 @@ impl Default for Options {
             build_id: 0,
             engines: wire::engines::SHA256 | wire::engines::MERKLE,
             clock_hz: 12_000_000,
-            tree_depth: 16,
+            tree_depth: crate::top::STACK_DEPTH as u32,
         }
     }
 }
