@@ -1,0 +1,234 @@
+//! Canonical binary encodings: every value has one encoding and every other byte string is refused.
+//!
+//! Each starts with a version byte and a kind byte. Integers are big-endian; strings have a 16-bit
+//! length. G1 and G2 points are in the usual compressed form (48 and 96 bytes). Target group elements are
+//! in the torus-compressed form of `blstrs` (288 bytes, half of the plain one), because a public key
+//! must carry e(g1,g2)^alpha itself: g1^alpha in its place would let anybody unmask every row with
+//! e(g1^alpha, C2). All are checked to lie in the group of prime order and not to be its identity; the
+//! torus form cannot even express the identity.
+
+use crate::Error;
+use blstrs::{Compress, G1Affine, G2Affine, Gt, Scalar};
+use ff::Field;
+use group::Group;
+use group::prime::PrimeCurveAffine;
+use std::str::FromStr;
+
+/// First byte of every encoding.
+pub(crate) const VERSION: u8 = 1;
+
+/// Second byte of every encoding. Values are never reused.
+#[derive(Clone, Copy)]
+#[repr(u8)]
+pub(crate) enum Kind {
+    PublicKey = 1,
+    Authority = 2,
+    AttributeKey = 3,
+    Ciphertext = 4,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Kind::PublicKey => "public key",
+            Kind::Authority => "secret key of an authority",
+            Kind::AttributeKey => "attribute key",
+            Kind::Ciphertext => "ciphertext",
+        }
+    }
+}
+
+/// Appends the parts of an encoding. `capacity` should cover all of it, so that secrets are not
+/// left behind in a buffer that was outgrown.
+pub(crate) struct Writer(Vec<u8>);
+
+impl Writer {
+    pub(crate) fn new(kind: Kind, capacity: usize) -> Self {
+        let mut bytes = Vec::with_capacity(capacity);
+        bytes.extend([VERSION, kind as u8]);
+        Self(bytes)
+    }
+
+    pub(crate) fn finish(self) -> Vec<u8> {
+        self.0
+    }
+
+    /// `text` is at most 65,535 bytes by its own type's limit.
+    pub(crate) fn text(&mut self, text: &str) {
+        self.0.extend((text.len() as u16).to_be_bytes());
+        self.0.extend(text.as_bytes());
+    }
+
+    pub(crate) fn scalar(&mut self, scalar: &Scalar) {
+        self.0.extend(scalar.to_bytes_be());
+    }
+
+    pub(crate) fn g1(&mut self, point: &G1Affine) {
+        self.0.extend(point.to_compressed());
+    }
+
+    pub(crate) fn g2(&mut self, point: &G2Affine) {
+        self.0.extend(point.to_compressed());
+    }
+
+    pub(crate) fn gt(&mut self, element: &Gt) {
+        self.0.extend(gt_bytes(element));
+    }
+}
+
+pub(crate) const GT_BYTES: usize = 288;
+
+/// The torus-compressed form. The identity has none; it becomes zeros, which no parser accepts.
+pub(crate) fn gt_bytes(element: &Gt) -> [u8; GT_BYTES] {
+    let mut bytes = [0; GT_BYTES];
+    if !bool::from(element.is_identity()) {
+        // Writing 288 bytes into a slice of 288 cannot fail.
+        let written = element.write_compressed(&mut bytes[..]);
+        debug_assert!(written.is_ok());
+    }
+    bytes
+}
+
+/// Takes an encoding apart.
+pub(crate) struct Reader<'b> {
+    rest: &'b [u8],
+    kind: Kind,
+}
+
+impl<'b> Reader<'b> {
+    pub(crate) fn new(kind: Kind, bytes: &'b [u8]) -> Result<Self, Error> {
+        let mut reader = Self { rest: bytes, kind };
+        if reader.array::<1>()? != [VERSION] {
+            return Err(reader.error("a version this software does not know"));
+        }
+        if reader.array::<1>()? != [kind as u8] {
+            return Err(reader.error("bytes of another kind of object"));
+        }
+        Ok(reader)
+    }
+
+    pub(crate) fn error(&self, problem: &'static str) -> Error {
+        Error::Encoding { object: self.kind.name(), problem }
+    }
+
+    /// Refuses trailing bytes.
+    pub(crate) fn finish(self) -> Result<(), Error> {
+        if self.rest.is_empty() { Ok(()) } else { Err(self.error("trailing bytes")) }
+    }
+
+    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], Error> {
+        match self.rest.split_first_chunk() {
+            Some((array, rest)) => {
+                self.rest = rest;
+                Ok(*array)
+            }
+            None => Err(self.error("truncated")),
+        }
+    }
+
+    fn text(&mut self) -> Result<&'b str, Error> {
+        let length = usize::from(u16::from_be_bytes(self.array()?));
+        let (text, rest) = self.rest.split_at_checked(length).ok_or_else(|| self.error("truncated"))?;
+        self.rest = rest;
+        std::str::from_utf8(text).map_err(|_| self.error("text that is not UTF-8"))
+    }
+
+    /// A value with a validated text form, which must be the canonical one.
+    pub(crate) fn parsed<T: FromStr<Err = Error> + ToString>(&mut self) -> Result<T, Error> {
+        let text = self.text()?;
+        let value: T = text.parse()?;
+        if value.to_string() == text { Ok(value) } else { Err(self.error("text not in canonical form")) }
+    }
+
+    pub(crate) fn scalar(&mut self) -> Result<Scalar, Error> {
+        let scalar: Option<Scalar> = Scalar::from_bytes_be(&self.array()?).into();
+        scalar.filter(|s| !bool::from(s.is_zero())).ok_or_else(|| self.error("a scalar out of range"))
+    }
+
+    pub(crate) fn g1(&mut self) -> Result<G1Affine, Error> {
+        let point: Option<G1Affine> = G1Affine::from_compressed(&self.array()?).into();
+        point.filter(|p| !bool::from(p.is_identity())).ok_or_else(|| self.error("no valid point of G1"))
+    }
+
+    pub(crate) fn g2(&mut self) -> Result<G2Affine, Error> {
+        let point: Option<G2Affine> = G2Affine::from_compressed(&self.array()?).into();
+        point.filter(|p| !bool::from(p.is_identity())).ok_or_else(|| self.error("no valid point of G2"))
+    }
+
+    pub(crate) fn gt(&mut self) -> Result<Gt, Error> {
+        let bytes = self.array::<GT_BYTES>()?;
+        Gt::read_compressed(&bytes[..]).map_err(|_| self.error("no valid target group element"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand_core::{OsRng, RngCore};
+
+    fn reader(rest: &[u8]) -> Reader<'_> {
+        Reader { rest, kind: Kind::PublicKey }
+    }
+
+    #[test]
+    fn elements_round_trip() {
+        for _ in 0..8 {
+            let s = Scalar::random(OsRng);
+            let (p, q) =
+                (G1Affine::from(G1Affine::generator() * s), G2Affine::from(G2Affine::generator() * s));
+            let e = Gt::generator() * s;
+            let mut writer = Writer(Vec::new());
+            writer.scalar(&s);
+            writer.g1(&p);
+            writer.g2(&q);
+            writer.gt(&e);
+            let mut reader = reader(&writer.0);
+            assert_eq!(reader.scalar().unwrap(), s);
+            assert_eq!(reader.g1().unwrap(), p);
+            assert_eq!(reader.g2().unwrap(), q);
+            assert_eq!(reader.gt().unwrap(), e);
+            reader.finish().unwrap();
+        }
+    }
+
+    #[test]
+    fn identities_and_zero_are_refused() {
+        assert!(reader(&[0; 32]).scalar().is_err());
+        assert!(reader(&G1Affine::identity().to_compressed()).g1().is_err());
+        assert!(reader(&G2Affine::identity().to_compressed()).g2().is_err());
+        assert!(reader(&gt_bytes(&Gt::identity())).gt().is_err());
+    }
+
+    #[test]
+    fn elements_outside_the_prime_order_groups_are_refused() {
+        let (mut on_e1, mut on_e2) = (0, 0);
+        for x in 1..40 {
+            let mut bytes = [0; 96];
+            (bytes[0], bytes[47], bytes[95]) = (0x80, x, x);
+            let g1_bytes = bytes.first_chunk().unwrap();
+            on_e1 += u8::from(bool::from(G1Affine::from_compressed_unchecked(g1_bytes).is_some()));
+            on_e2 += u8::from(bool::from(G2Affine::from_compressed_unchecked(&bytes).is_some()));
+            assert!(reader(g1_bytes).g1().is_err());
+            assert!(reader(&bytes).g2().is_err());
+        }
+        assert!(on_e1 > 5 && on_e2 > 5, "the test must meet points on the curves outside the subgroups");
+
+        // Any 288 bytes of small field elements are a torus element, almost never one of order q.
+        for _ in 0..50 {
+            let mut bytes = [0; GT_BYTES];
+            OsRng.fill_bytes(&mut bytes);
+            (47..GT_BYTES).step_by(48).for_each(|top| bytes[top] = 0);
+            assert!(reader(&bytes).gt().is_err());
+        }
+    }
+
+    #[test]
+    fn non_canonical_field_elements_are_refused() {
+        let order = (-Scalar::ONE).to_bytes_be();
+        let mut too_large = order;
+        too_large[31] += 1;
+        assert!(reader(&order).scalar().is_ok());
+        assert!(reader(&too_large).scalar().is_err());
+        assert!(reader(&[0xff; GT_BYTES]).gt().is_err());
+    }
+}

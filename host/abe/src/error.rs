@@ -1,0 +1,187 @@
+//! The one error enum of this crate. A code is stable and unique; the text ends with the remedy.
+
+use crate::attribute::{Attribute, AuthorityId};
+use crate::policy::{MAX_DEPTH, MAX_ROWS, MAX_TEXT_BYTES};
+
+/// Everything that can go wrong here.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The policy text does not follow the grammar of [`crate::policy`].
+    #[error(
+        "policy: {problem} at byte {position}; write attributes as name@authority, joined by `and`, `or`, \
+         `k of (..., ...)` and parentheses"
+    )]
+    PolicySyntax {
+        /// Byte offset into the text.
+        position: usize,
+        /// What was wrong there.
+        problem: &'static str,
+    },
+    /// A policy is longer, deeper or wider than the limits allow.
+    #[error(
+        "policy exceeds a limit ({what}); keep it to {MAX_TEXT_BYTES} bytes, {MAX_ROWS} attributes and \
+         {MAX_DEPTH} levels of gates, or split the record"
+    )]
+    PolicyLimit {
+        /// Which limit.
+        what: &'static str,
+    },
+    /// A gate asks for no child, or for more children than it has.
+    #[error("policy gate asks for {threshold} of {children}; ask for 1 to {children} of at least one child")]
+    PolicyGate {
+        /// Children asked for.
+        threshold: usize,
+        /// Children there are.
+        children: usize,
+    },
+    /// A name of an attribute or an authority is malformed.
+    #[error(
+        "name {name:?}: {problem}; use 1 to 64 of A-Z a-z 0-9 . _ : - starting with a letter or digit, and \
+         exactly one @ between attribute and authority"
+    )]
+    Name {
+        /// The name, cut to 80 characters.
+        name: String,
+        /// What was wrong with it.
+        problem: &'static str,
+    },
+    /// A user identifier is malformed.
+    #[error("user identifier: {problem}; use 1 to 128 printable ASCII characters without spaces")]
+    UserId {
+        /// What was wrong with it.
+        problem: &'static str,
+    },
+    /// An authority was asked for a key to an attribute of another authority.
+    #[error("{attribute} is not an attribute of {authority}; ask {} for it", attribute.authority())]
+    ForeignAttribute {
+        /// The attribute asked for.
+        attribute: Attribute,
+        /// The authority asked.
+        authority: AuthorityId,
+    },
+    /// The policy names an authority whose public key was not given.
+    #[error("no public key of authority {authority}; fetch it and pass it along with the others")]
+    AuthorityKeyMissing {
+        /// The authority named by the policy.
+        authority: AuthorityId,
+    },
+    /// Two different public keys were given for one authority.
+    #[error(
+        "two different public keys of authority {authority}; find out which is genuine and pass only that"
+    )]
+    AuthorityKeyConflict {
+        /// The authority.
+        authority: AuthorityId,
+    },
+    /// A key given for decapsulation was issued to somebody else; keys of several users do not combine.
+    #[error("the key for {attribute} was issued to another user; pass only the reader's own keys")]
+    KeyOfAnotherUser {
+        /// The attribute of that key.
+        attribute: Attribute,
+    },
+    /// The reader's attributes do not satisfy the policy.
+    #[error("the policy is not satisfied; obtain a key for {} from its authority", list(.missing))]
+    PolicyNotSatisfied {
+        /// A shortest list of attributes that would complete the policy.
+        missing: Vec<Attribute>,
+    },
+    /// Keys, header and ciphertext do not belong together, or one of them was altered.
+    #[error(
+        "the ciphertext does not open under these keys and this header; fetch the record again, and if it \
+         still fails ask the authorities for current keys"
+    )]
+    Commitment,
+    /// Re-encryption gives another ciphertext: some rows were not made by `encapsulate`.
+    #[error("the ciphertext was not made honestly under these public keys; refuse it and tell its sender")]
+    Dishonest,
+    /// Bytes are not the canonical encoding of what they should be.
+    #[error(
+        "encoding of a {object}: {problem}; fetch it again from its source, with the same software version"
+    )]
+    Encoding {
+        /// What was being parsed.
+        object: &'static str,
+        /// What was wrong.
+        problem: &'static str,
+    },
+    /// The header bound to a ciphertext is too long.
+    #[error("header of {bytes} bytes; bind at most {limit} bytes, or the hash of a longer header")]
+    HeaderTooLong {
+        /// Its length.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// An attribute key does not match the public key of its authority.
+    #[error(
+        "the key for {attribute} does not match its authority's public key; ask the authority to issue it again"
+    )]
+    KeyInvalid {
+        /// The attribute of that key.
+        attribute: Attribute,
+    },
+}
+
+impl Error {
+    /// The stable code, for logs and support.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Error::PolicySyntax { .. } => "TSL-ABE-001",
+            Error::PolicyLimit { .. } => "TSL-ABE-002",
+            Error::PolicyGate { .. } => "TSL-ABE-003",
+            Error::Name { .. } => "TSL-ABE-004",
+            Error::UserId { .. } => "TSL-ABE-005",
+            Error::ForeignAttribute { .. } => "TSL-ABE-006",
+            Error::AuthorityKeyMissing { .. } => "TSL-ABE-007",
+            Error::AuthorityKeyConflict { .. } => "TSL-ABE-008",
+            Error::KeyOfAnotherUser { .. } => "TSL-ABE-009",
+            Error::PolicyNotSatisfied { .. } => "TSL-ABE-010",
+            Error::Commitment => "TSL-ABE-011",
+            Error::Dishonest => "TSL-ABE-012",
+            Error::Encoding { .. } => "TSL-ABE-013",
+            Error::HeaderTooLong { .. } => "TSL-ABE-014",
+            Error::KeyInvalid { .. } => "TSL-ABE-015",
+        }
+    }
+}
+
+fn list(attributes: &[Attribute]) -> String {
+    attributes.iter().map(Attribute::to_string).collect::<Vec<_>>().join(" and ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn codes_are_unique_and_texts_carry_a_remedy() {
+        let attribute: Attribute = "a@x".parse().unwrap();
+        let authority = attribute.authority().clone();
+        let all = [
+            Error::PolicySyntax { position: 3, problem: "p" },
+            Error::PolicyLimit { what: "w" },
+            Error::PolicyGate { threshold: 3, children: 2 },
+            Error::Name { name: "n".into(), problem: "p" },
+            Error::UserId { problem: "p" },
+            Error::ForeignAttribute { attribute: attribute.clone(), authority: authority.clone() },
+            Error::AuthorityKeyMissing { authority: authority.clone() },
+            Error::AuthorityKeyConflict { authority },
+            Error::KeyOfAnotherUser { attribute: attribute.clone() },
+            Error::PolicyNotSatisfied { missing: vec![attribute.clone()] },
+            Error::Commitment,
+            Error::Dishonest,
+            Error::Encoding { object: "o", problem: "p" },
+            Error::HeaderTooLong { bytes: 2, limit: 1 },
+            Error::KeyInvalid { attribute },
+        ];
+        let codes: BTreeSet<_> = all.iter().map(Error::code).collect();
+        assert_eq!(codes.len(), all.len());
+        // The last code equals the number of variants listed: a new variant must be added above too.
+        assert_eq!(*codes.last().unwrap(), format!("TSL-ABE-{:03}", all.len()));
+        for error in &all {
+            assert!(error.to_string().contains(';'), "{error} has no remedy");
+        }
+    }
+}
