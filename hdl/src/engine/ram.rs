@@ -90,7 +90,7 @@ impl<const A: usize, const W: usize, C: Contents> Logic for BlockRam<A, W, C> {
 (* ram_style = \"block\", no_rw_check *) reg [{top}:0] mem [0:{last}];
 
 initial begin
-{words}   read_data = 0;
+{words}
 end
 
 always @(posedge clock) begin

@@ -79,7 +79,10 @@ pub struct Sha256Core {
     /// The state moves in this clock.
     moves: Signal<Local, Bit>,
     /// The state turns instead of doing a round.
-    turns: Signal<Local, Bit>,
+    turns: DFF<Bit>,
+    /// The same where it matters, while the state moves. With one signal for both choices in a row yosys would
+    /// see through the first and spend a cell on choosing between x and the sum for a.
+    passes: DFF<Bit>,
     clears: Signal<Local, Bit>,
 
     // Schedule.
@@ -144,9 +147,11 @@ pub struct Sha256Core {
     choose: Signal<Local, Bits<32>>,
     majority: Signal<Local, Bits<32>>,
     choose_sum: Signal<Local, Bits<32>>,
+    choose_part: Signal<Local, Bits<32>>,
     t1_sum: Signal<Local, Bits<32>>,
     t1: Signal<Local, Bits<32>>,
     t2_sum: Signal<Local, Bits<32>>,
+    t2: Signal<Local, Bits<32>>,
     a_sum: Signal<Local, Bits<32>>,
     e_sum: Signal<Local, Bits<32>>,
 }
@@ -156,7 +161,7 @@ impl Logic for Sha256Core {
     fn update(&mut self) {
         dff_setup!(self, clock, position_count, word_full, running, loading, step);
         dff_setup!(self, clock, message1, message2, w16, old, partial, w1, w2);
-        dff_setup!(self, clock, hash1, hash2, kw, a, b, c, d, e, f, g, x);
+        dff_setup!(self, clock, hash1, hash2, turns, passes, kw, a, b, c, d, e, f, g, x);
         clock!(self, clock, ram7, ram15, constants);
 
         // Control.
@@ -188,11 +193,12 @@ impl Logic for Sha256Core {
             self.step.d.next = 66.into();
             self.position_count.d.next = 0.into();
         }
-        self.moves.next = self.running.q.val() && (self.step.q.val() >= 4);
+        self.moves.next = self.running.q.val() && (self.step.q.val().get_bits::<5>(2) != 0);
         self.hash0.next = self.running.q.val() && (self.step.q.val() >= 67);
         self.hash1.d.next = self.hash0.val();
         self.hash2.d.next = self.hash1.q.val();
-        self.turns.next = self.hash2.q.val() || (self.step.q.val() == 4);
+        self.turns.d.next = self.hash1.q.val() || (self.step.q.val() == 3);
+        self.passes.d.next = self.hash1.q.val() || (self.step.q.val().get_bits::<5>(2) == 0);
         self.clears.next = self.loading.q.val() && !self.hash2.q.val();
 
         // Schedule: W(t) lives in slot t + 4 (mod 16).
@@ -209,7 +215,7 @@ impl Logic for Sha256Core {
         self.ram15.write_address.next = self.write_slot.val();
         self.ram15.write_data.next = self.w2.q.val();
         self.ram15.write_enable.next = self.moves.val() || self.word_full.q.val();
-        self.message0.next = self.step.q.val() < 16;
+        self.message0.next = self.step.q.val().get_bits::<3>(4) == 0;
         self.message1.d.next = self.message0.val();
         self.message2.d.next = self.message1.q.val();
         self.message_slot.next = self.slot.val() + 4;
@@ -284,15 +290,20 @@ impl Logic for Sha256Core {
             self.kw.d.next = self.constant.val();
         }
 
-        // State.
+        // State. What `choose_part` and `t2` are while the state turns does not matter; that they are chosen keeps
+        // yosys from fusing sums of three into carry-save adders, which take twice the cells.
         self.big_sigma1.next = ((self.e.q.val() >> 6) | (self.e.q.val() << 26))
             ^ ((self.e.q.val() >> 11) | (self.e.q.val() << 21))
             ^ ((self.e.q.val() >> 25) | (self.e.q.val() << 7));
         self.choose.next = self.g.q.val() ^ (self.e.q.val() & (self.f.q.val() ^ self.g.q.val()));
         self.choose_sum.next = self.big_sigma1.val() + self.choose.val();
-        self.t1_sum.next = self.x.q.val() + self.choose_sum.val();
+        self.choose_part.next = self.choose_sum.val();
+        if self.turns.q.val() {
+            self.choose_part.next = self.choose.val();
+        }
+        self.t1_sum.next = self.x.q.val() + self.choose_part.val();
         self.t1.next = self.t1_sum.val();
-        if self.turns.val() {
+        if self.passes.q.val() {
             self.t1.next = self.x.q.val();
         }
         self.big_sigma0.next = ((self.a.q.val() >> 2) | (self.a.q.val() << 30))
@@ -301,14 +312,18 @@ impl Logic for Sha256Core {
         self.majority.next =
             (self.a.q.val() & self.b.q.val()) | (self.c.q.val() & (self.a.q.val() | self.b.q.val()));
         self.t2_sum.next = self.big_sigma0.val() + self.majority.val();
-        self.a_sum.next = self.t2_sum.val() + self.t1.val();
+        self.t2.next = self.t2_sum.val();
+        if self.turns.q.val() {
+            self.t2.next = self.majority.val();
+        }
+        self.a_sum.next = self.t2.val() + self.t1.val();
         self.e_sum.next = self.d.q.val() + self.t1.val();
         self.x_sum.next = self.kw.q.val() + self.g.q.val();
         if self.moves.val() {
             self.x.d.next = self.x_sum.val();
             self.a.d.next = self.a_sum.val();
             self.e.d.next = self.e_sum.val();
-            if self.turns.val() {
+            if self.turns.q.val() {
                 self.a.d.next = self.t1.val();
                 self.e.d.next = self.d.q.val();
             }
