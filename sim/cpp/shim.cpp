@@ -1,0 +1,158 @@
+// The board's pins, clocked. Everything that happens once per simulated clock happens here: the two
+// halves of the host's UART and the Verilated model between them. `src/ffi.rs` is the other side.
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "Vtop.h"
+#include "verilated.h"
+
+namespace {
+
+constexpr uint32_t kClocksPerBit = TWINSEAL_CLOCKS_PER_BIT;
+// Once the board has spoken and been silent for two characters, hand over what it said: the
+// latency timer of a USB bridge.
+constexpr uint64_t kLatencyClocks = 2 * 10 * kClocksPerBit;
+
+// Sends characters of ten line levels, least significant first: start, eight data bits, stop.
+struct Transmitter {
+    uint32_t levels = 0;
+    uint32_t bits_left = 0;
+    uint32_t clocks_left = 0;
+
+    bool idle() const { return bits_left == 0; }
+    void load(uint16_t character) {
+        levels = character;
+        bits_left = 10;
+        clocks_left = kClocksPerBit;
+    }
+    bool level() const { return bits_left == 0 || (levels & 1); }
+    void clock() {
+        if (bits_left == 0 || --clocks_left != 0) return;
+        levels >>= 1;
+        clocks_left = kClocksPerBit;
+        --bits_left;
+    }
+};
+
+// Samples every bit in its middle.
+struct Receiver {
+    uint32_t shift = 0;
+    uint32_t bits_left = 0;
+    uint32_t clocks_left = 0;
+    uint64_t line_errors = 0;
+    bool line_was_high = true;
+
+    bool idle() const { return bits_left == 0; }
+    // True when a character is complete; its data bits are then in `shift`.
+    bool clock(bool level) {
+        if (bits_left == 0) {
+            if (!level && line_was_high) {
+                bits_left = 10;
+                clocks_left = kClocksPerBit / 2;
+                shift = 0;
+            }
+            line_was_high = level;
+            return false;
+        }
+        if (--clocks_left != 0) return false;
+        clocks_left = kClocksPerBit;
+        --bits_left;
+        if (bits_left == 9) {
+            if (level) {  // a glitch, not a start bit
+                ++line_errors;
+                bits_left = 0;
+            }
+            return false;
+        }
+        if (bits_left > 0) {
+            shift = shift >> 1 | uint32_t(level) << 7;
+            return false;
+        }
+        line_was_high = level;
+        if (!level) ++line_errors;
+        return level;
+    }
+};
+
+}  // namespace
+
+extern "C" {
+
+struct twinseal_board {
+    VerilatedContext context;
+    std::unique_ptr<Vtop> top;
+    Transmitter to_board;
+    Receiver from_board;
+    uint64_t quiet_clocks = 0;
+
+    twinseal_board() : top(new Vtop(&context, "top")) {
+        top->clock = 0;
+        top->uart_rx = 1;
+        top->eval();
+    }
+    ~twinseal_board() { top->final(); }
+};
+
+struct twinseal_run {
+    uint64_t clocks;
+    size_t taken;
+    size_t given;
+    uint64_t quiet_clocks;
+    uint64_t line_errors;
+};
+
+twinseal_board* twinseal_board_new() {
+    try {
+        return new twinseal_board();
+    } catch (...) {
+        return nullptr;
+    }
+}
+
+void twinseal_board_free(twinseal_board* board) { delete board; }
+
+// Runs for at most `max_clocks`, and less if `out` is full, if the board has spoken and paused, or if
+// nothing moved on either line for `quiet_limit` clocks and there is nothing to send.
+void twinseal_board_run(twinseal_board* board, uint64_t max_clocks, uint64_t quiet_limit, const uint16_t* in,
+                        size_t in_len, uint8_t* out, size_t out_len, twinseal_run* result) {
+    Vtop& top = *board->top;
+    Transmitter tx = board->to_board;
+    Receiver rx = board->from_board;
+    uint64_t quiet = board->quiet_clocks;
+    uint64_t said_nothing = 0;
+    uint64_t clocks = 0;
+    size_t taken = 0;
+    size_t given = 0;
+
+    while (clocks < max_clocks && given < out_len) {
+        if (tx.idle()) {
+            if (taken < in_len) {
+                tx.load(in[taken++]);
+                quiet = 0;
+            } else if (given == 0 && quiet >= quiet_limit) {
+                break;
+            }
+        }
+        if (given > 0 && said_nothing >= kLatencyClocks) break;
+
+        top.uart_rx = tx.level();
+        top.clock = 1;
+        top.eval();
+        top.clock = 0;
+        top.eval();
+        ++clocks;
+
+        tx.clock();
+        if (rx.clock(top.uart_tx)) out[given++] = uint8_t(rx.shift);
+        said_nothing = rx.idle() ? said_nothing + 1 : 0;
+        quiet = rx.idle() && tx.idle() ? quiet + 1 : 0;
+    }
+
+    board->to_board = tx;
+    board->from_board = rx;
+    board->quiet_clocks = quiet;
+    *result = {clocks, taken, given, quiet, rx.line_errors};
+}
+
+}  // extern "C"

@@ -1,0 +1,127 @@
+//! The board on the desk: bytes in, bytes out, clocks counted.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use crate::SimError;
+use crate::ffi::Machine;
+
+/// The board's clock in hertz, from `boards.toml`.
+pub const CLOCK_HZ: u32 = number(env!("TWINSEAL_CLOCK_HZ"));
+/// Bits per second on both lines, from `boards.toml`.
+pub const BAUD: u32 = number(env!("TWINSEAL_BAUD"));
+/// A board whose lines have both been quiet for this many cycles (11 ms of its time) has nothing more to say.
+/// Several times what the slowest request, the head of the largest tree, keeps it silent.
+pub const QUIET_CYCLES: u64 = 1 << 17;
+/// Bytes that may wait for the line to the board.
+pub const QUEUE_BYTES: usize = 4096;
+
+/// A simulated board, powered on when it is made.
+#[derive(Debug)]
+pub struct SimBoard {
+    machine: Machine,
+    /// Characters not yet on the line, each as ten levels.
+    to_board: VecDeque<u16>,
+    quiet: bool,
+    line_errors: u64,
+    usage: Usage,
+}
+
+/// What a board has simulated so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Clock cycles of the board.
+    pub cycles: u64,
+    /// Time this machine spent on them.
+    pub spent: Duration,
+}
+
+impl Usage {
+    /// Simulated cycles per second of this machine's time.
+    pub fn cycles_per_s(&self) -> f64 {
+        self.cycles as f64 / self.spent.as_secs_f64().max(f64::MIN_POSITIVE)
+    }
+
+    /// The time that would have passed on the real board, in seconds.
+    pub fn board_s(&self) -> f64 {
+        self.cycles as f64 / f64::from(CLOCK_HZ)
+    }
+}
+
+impl SimBoard {
+    /// Powers a board on.
+    pub fn new() -> Result<Self, SimError> {
+        Ok(Self {
+            machine: Machine::new().ok_or(SimError::NoMemory)?,
+            // The line has been at rest for a while when the first client comes.
+            to_board: VecDeque::from([IDLE; 2]),
+            quiet: false,
+            line_errors: 0,
+            usage: Usage::default(),
+        })
+    }
+
+    /// Queues bytes for the line to the board and returns how many fitted into [`QUEUE_BYTES`].
+    pub fn send(&mut self, bytes: &[u8]) -> usize {
+        let taken = bytes.len().min(self.room());
+        self.to_board.extend(bytes[..taken].iter().map(|&byte| character(byte)));
+        taken
+    }
+
+    /// Queues a character whose stop bit is low, as line noise or a wrong baud rate makes them.
+    pub fn send_broken(&mut self, byte: u8) {
+        self.to_board.extend([character(byte) & !STOP, IDLE]);
+    }
+
+    /// How many bytes [`send`](Self::send) will take.
+    pub fn room(&self) -> usize {
+        QUEUE_BYTES.saturating_sub(self.to_board.len())
+    }
+
+    /// Nothing is queued and nothing can come any more until something is sent; see [`QUIET_CYCLES`].
+    pub fn is_idle(&self) -> bool {
+        self.quiet && self.to_board.is_empty()
+    }
+
+    /// Runs for at most `max_cycles` and returns the number of bytes that came from the board.
+    ///
+    /// It returns early when the board has spoken and then paused for two characters, when `out` is full, and when
+    /// the board is idle.
+    pub fn run(&mut self, max_cycles: u64, out: &mut [u8]) -> usize {
+        let start = Instant::now();
+        let run = self.machine.run(max_cycles, QUIET_CYCLES, self.to_board.make_contiguous(), out);
+        self.to_board.drain(..run.taken);
+        self.quiet = run.quiet_clocks >= QUIET_CYCLES;
+        self.line_errors = run.line_errors;
+        self.usage.cycles += run.clocks;
+        self.usage.spent += start.elapsed();
+        run.given
+    }
+
+    /// Characters the board sent without a proper start or stop bit; zero unless the gateware is wrong.
+    pub fn line_errors(&self) -> u64 {
+        self.line_errors
+    }
+
+    /// What was simulated since power-on.
+    pub fn usage(&self) -> Usage {
+        self.usage
+    }
+}
+
+/// The stop bit of a character.
+const STOP: u16 = 1 << 9;
+/// A line at rest for the length of a character.
+const IDLE: u16 = 0x3FF;
+
+/// Start bit, eight data bits, stop bit.
+const fn character(byte: u8) -> u16 {
+    STOP | (byte as u16) << 1
+}
+
+const fn number(text: &str) -> u32 {
+    match u32::from_str_radix(text, 10) {
+        Ok(number) => number,
+        Err(_) => panic!("the build script sets a number"),
+    }
+}
