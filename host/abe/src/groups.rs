@@ -151,10 +151,11 @@ mod tests {
     }
 
     #[test]
-    fn h_and_f_differ() {
+    fn h_and_f_differ_and_f_covers_the_authority() {
         let user: UserId = "a@x".parse().unwrap();
         let attribute: Attribute = "a@x".parse().unwrap();
         assert_ne!(hash_user(&user), hash_attribute(&attribute));
+        assert_ne!(hash_attribute(&"a@y".parse().unwrap()), hash_attribute(&attribute));
     }
 
     #[test]

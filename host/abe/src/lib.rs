@@ -11,7 +11,9 @@
 //! oracles, a q-type assumption carried over to asymmetric groups) and a commitment that ties key,
 //! header and ciphertext together. [`decapsulate_checked`] re-encrypts and compares, in the manner of
 //! Fujisaki and Okamoto; no proof of chosen-ciphertext security is claimed for it here. It is **not
-//! post-quantum**. What a reader could open once stays readable to that reader.
+//! post-quantum**. What a reader could open once stays readable to that reader. Operations on secrets
+//! run in a sequence that does not depend on them; table reads of the target group powers do, so a
+//! program sharing the CPU's cache with the one that encrypts is outside what this protects against.
 //!
 //! ```
 //! use twinseal_abe::{Authority, Policy, UserId, decapsulate, encapsulate, rand_core::OsRng};

@@ -1,4 +1,5 @@
 //! The scheme from outside: who can open, who cannot, and the forgeries that broke rabe 0.4.2.
+#![allow(clippy::unwrap_used, reason = "shared set-up of tests; a panic is a failed test")]
 
 use blstrs::{G1Affine, G2Affine, Scalar};
 use ff::Field;
