@@ -540,13 +540,14 @@ impl Logic for Dispatcher {
                 }
             }
             DispatchState::Step => {
+                // The engine looks at this only while it is ready.
+                self.issue.next = self.wanted.val();
                 if !self.wanted.val() {
                     self.step_at.d.next = self.next_step.val();
                     if self.step_at.q.val() == StepState::End {
                         self.state.d.next = DispatchState::RespondHeader;
                     }
                 } else if self.engine_ready.val() {
-                    self.issue.next = true;
                     self.state.d.next = DispatchState::Result;
                     if self.step_at.q.val() == StepState::Data {
                         self.queue_pop.next = true;

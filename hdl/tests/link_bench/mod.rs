@@ -1,5 +1,5 @@
 //! What the tests of the link share: a clock, the two ends of a serial line, and requests at random.
-#![allow(dead_code)] // every test binary uses its own part
+#![allow(dead_code, unused_macros, unused_imports)] // every test binary uses its own part
 
 use rust_hdl_core::prelude::*;
 use twinseal_wire::{
@@ -9,13 +9,29 @@ use twinseal_wire::{
 /// Passes in which a circuit must settle.
 const SETTLE_PASSES: usize = 1000;
 
-/// One clock of `$uut`: settles the inputs that were set, then the rising edge.
-macro_rules! tick {
+/// The falling half of a clock of `$uut`: the inputs that were set reach the outputs.
+macro_rules! fall {
     ($uut:expr) => {{
         $uut.clock.next = false.into();
         $crate::link_bench::settle(&mut $uut);
+    }};
+}
+pub(crate) use fall;
+
+/// The rising edge.
+macro_rules! rise {
+    ($uut:expr) => {{
         $uut.clock.next = true.into();
         $crate::link_bench::settle(&mut $uut);
+    }};
+}
+pub(crate) use rise;
+
+/// A whole clock.
+macro_rules! tick {
+    ($uut:expr) => {{
+        $crate::link_bench::fall!($uut);
+        $crate::link_bench::rise!($uut);
     }};
 }
 pub(crate) use tick;

@@ -1,0 +1,277 @@
+//! CRC, COBS, frame check and receive queue against the codec of the wire crate.
+
+mod link_bench;
+
+use std::collections::VecDeque;
+
+use link_bench::{Rng, encoded, fall, random_request, rise, settle, spoil, tick};
+use rust_hdl_core::prelude::*;
+use twinseal_hdl::link::crc::CrcStep;
+use twinseal_hdl::link::deframe::{CobsDecoder, FrameCheck};
+use twinseal_hdl::link::queue::PacketQueue;
+use twinseal_wire::cobs::{self, Step};
+use twinseal_wire::{
+    Crc32, Decoder, Frame, FrameError, HEADER_BYTES, MAX_PAYLOAD_BYTES, RX_BUFFER_BYTES, opcode, rx_cost,
+};
+
+#[test]
+fn crc_is_that_of_the_wire() {
+    let mut uut = CrcStep::default();
+    uut.connect_all();
+    let mut rng = Rng(1);
+    let mut crc = Crc32::new();
+    for _ in 0..2000 {
+        let byte = rng.next() as u8;
+        uut.state.next = u64::from(!crc.finish()).into();
+        uut.data.next = u64::from(byte).into();
+        settle(&mut uut);
+        crc = crc.push(byte);
+        assert_eq!(uut.after.val(), Bits::<32>::from(u64::from(!crc.finish())));
+    }
+}
+
+#[test]
+fn cobs_is_that_of_the_wire() {
+    let mut uut = CobsDecoder::default();
+    uut.connect_all();
+    let mut golden = cobs::Decoder::new();
+    let mut rng = Rng(2);
+    let mut line = VecDeque::new();
+    for _ in 0..30_000 {
+        if line.is_empty() {
+            // Long runs without a zero, so that blocks of 254 bytes occur.
+            let len = rng.below(600);
+            let mut frame = rng.bytes(len);
+            if rng.one_in(2) {
+                frame.iter_mut().filter(|b| **b == 0).for_each(|b| *b = 7);
+            }
+            let mut encoded = [0; 700];
+            let n = cobs::encode(&frame, &mut encoded).unwrap();
+            line.extend(&encoded[..n]);
+            line.push_back(0);
+            if rng.one_in(3) {
+                let keep = rng.below(line.len());
+                line.truncate(keep);
+                line.push_back(0);
+            }
+        }
+        let byte = if rng.one_in(4) { None } else { line.pop_front() };
+        uut.valid.next = byte.is_some();
+        uut.character.next = u64::from(byte.unwrap_or(0x55)).into();
+        tick!(uut);
+        let got = match (uut.data_valid.val(), uut.delimiter.val(), uut.was_open.val(), uut.was_cut.val()) {
+            (true, false, ..) => Step::Byte(uut.data.val().index() as u8),
+            (false, true, true, false) => Step::End,
+            (false, true, true, true) => Step::Broken,
+            (false, ..) => Step::Pending,
+            (true, true, ..) => panic!("a byte and a delimiter"),
+        };
+        assert_eq!(got, byte.map_or(Step::Pending, |b| golden.push(b)));
+    }
+}
+
+/// From characters to the head of the queue.
+#[derive(LogicBlock, Default)]
+struct Receiver {
+    pub clock: Signal<In, Clock>,
+    pub character: Signal<In, Bits<8>>,
+    pub valid: Signal<In, Bit>,
+    pub broken: Signal<In, Bit>,
+    pub pop: Signal<In, Bit>,
+    pub data: Signal<Out, Bits<8>>,
+    pub available: Signal<Out, Bit>,
+    pub bad: Signal<Out, Bit>,
+    cobs: CobsDecoder,
+    check: FrameCheck,
+    queue: PacketQueue,
+}
+
+impl Logic for Receiver {
+    #[hdl_gen]
+    fn update(&mut self) {
+        clock!(self, clock, cobs, check, queue);
+        self.cobs.character.next = self.character.val();
+        self.cobs.valid.next = self.valid.val();
+        self.check.data.next = self.cobs.data.val();
+        self.check.data_valid.next = self.cobs.data_valid.val();
+        self.check.delimiter.next = self.cobs.delimiter.val();
+        self.check.was_open.next = self.cobs.was_open.val();
+        self.check.was_cut.next = self.cobs.was_cut.val();
+        self.check.broken.next = self.broken.val();
+        self.queue.write.next = self.check.write.val();
+        self.queue.write_data.next = self.cobs.data.val();
+        self.queue.keep.next = self.check.keep.val();
+        self.queue.forget.next = self.check.forget.val();
+        self.queue.pop.next = self.pop.val();
+        self.data.next = self.queue.data.val();
+        self.available.next = self.queue.available.val();
+        self.bad.next = self.check.forget.val() || self.queue.dropped.val();
+    }
+}
+
+/// A [`Receiver`] with what came out of it.
+struct Bench {
+    uut: Receiver,
+    got: Vec<u8>,
+    bad: usize,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let mut uut = Receiver::default();
+        uut.connect_all();
+        Self { uut, got: Vec::new(), bad: 0 }
+    }
+
+    fn clock(&mut self, byte: Option<u8>, broken: bool, pop: bool) {
+        self.uut.character.next = u64::from(byte.unwrap_or(0xA5)).into();
+        self.uut.valid.next = byte.is_some();
+        self.uut.broken.next = broken;
+        self.uut.pop.next = false;
+        fall!(self.uut);
+        self.uut.pop.next = pop && self.uut.available.val();
+        settle(&mut self.uut);
+        self.bad += usize::from(self.uut.bad.val());
+        if self.uut.pop.val() {
+            self.got.push(self.uut.data.val().index() as u8);
+        }
+        rise!(self.uut);
+    }
+}
+
+/// Header and payload, as the queue keeps them.
+fn kept(line: &[u8]) -> Result<Vec<u8>, FrameError> {
+    let mut decoder = Decoder::new();
+    let frame = line.iter().find_map(|&byte| match decoder.push(byte) {
+        Some(Ok(f)) => {
+            let mut bytes = vec![f.version, f.tag, f.opcode, f.status];
+            bytes.extend((f.payload.len() as u16).to_le_bytes());
+            bytes.extend(f.payload);
+            Some(Ok(bytes))
+        }
+        Some(Err(error)) => Some(Err(error)),
+        None => None,
+    });
+    frame.unwrap()
+}
+
+#[test]
+fn good_frames_come_out_and_spoilt_ones_leave_no_trace() {
+    let mut rng = Rng(3);
+    let mut bench = Bench::new();
+    let mut decoder = Decoder::new();
+    let mut expected = Vec::new();
+    let mut expected_bad = 0;
+    let mut broken = false;
+    for _ in 0..600 {
+        let mut line = random_request(&mut rng, 300);
+        if rng.one_in(12) {
+            let len = rng.below(MAX_PAYLOAD_BYTES + 1);
+            line = encoded(&Frame::request(5, opcode::ECHO, &vec![0xEE; len]));
+        }
+        if rng.one_in(2) {
+            spoil(&mut rng, &mut line);
+        }
+        for &byte in &line {
+            let is_broken = rng.one_in(1500);
+            broken |= is_broken;
+            bench.clock(None, is_broken, rng.one_in(2));
+            bench.clock(Some(byte), false, rng.one_in(2));
+            let frame = decoder.push(byte);
+            if byte != 0 {
+                continue;
+            }
+            match frame {
+                Some(Ok(f)) if !broken => {
+                    expected.extend([f.version, f.tag, f.opcode, f.status]);
+                    expected.extend((f.payload.len() as u16).to_le_bytes());
+                    expected.extend(f.payload);
+                }
+                Some(_) => expected_bad += 1,
+                None => expected_bad += usize::from(broken),
+            }
+            broken = false;
+        }
+    }
+    for _ in 0..RX_BUFFER_BYTES {
+        bench.clock(None, false, true);
+    }
+    assert!(expected.len() > 10_000 && expected_bad > 100, "{} {expected_bad}", expected.len());
+    assert_eq!(bench.bad, expected_bad);
+    assert_eq!(bench.got, expected);
+}
+
+/// A frame with a right CRC around the given plain bytes of header and payload.
+fn sealed(body: &[u8]) -> Vec<u8> {
+    let crc = body.iter().fold(Crc32::new(), |crc, &byte| crc.push(byte)).finish();
+    let plain = [body, &crc.to_le_bytes()].concat();
+    let mut line = vec![0; cobs::max_encoded_len(plain.len())];
+    let n = cobs::encode(&plain, &mut line).unwrap();
+    line.truncate(n);
+    line.push(0);
+    line
+}
+
+#[test]
+fn lengths_that_lie_are_refused_even_with_a_right_crc() {
+    let mut bench = Bench::new();
+    let lies: [&[u8]; 7] = [
+        &[],
+        &[1, 2, 3, 4, 0],
+        &[1, 2, 3, 0, 1, 0],
+        &[1, 2, 3, 0, 0, 0, 9],
+        &[1, 2, 3, 0, 3, 0, 9, 9],
+        &[1, 2, 3, 0, 0, 0x80],
+        &[[1, 2, 3, 0, 1, 2].as_slice(), &[7; MAX_PAYLOAD_BYTES + 1]].concat(),
+    ];
+    for lie in lies {
+        let line = sealed(lie);
+        assert!(kept(&line).is_err());
+        line.iter().for_each(|&byte| bench.clock(Some(byte), false, true));
+    }
+    let longest = [[1, 2, 3, 0, 0, 2].as_slice(), &[7; MAX_PAYLOAD_BYTES]].concat();
+    sealed(&longest).iter().for_each(|&byte| bench.clock(Some(byte), false, true));
+    for _ in 0..RX_BUFFER_BYTES {
+        bench.clock(None, false, true);
+    }
+    assert_eq!(bench.bad, lies.len());
+    assert_eq!(bench.got, longest);
+}
+
+#[test]
+fn the_queue_holds_all_it_promises_and_drops_whole_frames_beyond() {
+    let mut rng = Rng(4);
+    let mut bench = Bench::new();
+    let mut expected = Vec::new();
+    for round in 0..6 {
+        let mut room = RX_BUFFER_BYTES;
+        let mut dropped = 0;
+        let bad_before = bench.bad;
+        for _ in 0..12 {
+            // The first round fills the queue to the last byte.
+            let len = if round == 0 {
+                RX_BUFFER_BYTES / 4 - HEADER_BYTES
+            } else {
+                rng.below(MAX_PAYLOAD_BYTES + 1)
+            };
+            let payload = rng.bytes(len);
+            let line = encoded(&Frame::request(rng.next() as u8, opcode::HASH, &payload));
+            if rx_cost(len) <= room {
+                room -= rx_cost(len);
+                expected.extend(kept(&line).unwrap());
+            } else {
+                dropped += 1;
+            }
+            for byte in line {
+                bench.clock(Some(byte), false, false);
+            }
+        }
+        for _ in 0..RX_BUFFER_BYTES + 2 {
+            bench.clock(None, false, true);
+        }
+        assert!(dropped > 0);
+        assert_eq!(bench.bad - bad_before, dropped, "round {round}");
+        assert_eq!(bench.got.len(), expected.len(), "round {round}");
+    }
+    assert_eq!(bench.got, expected);
+}

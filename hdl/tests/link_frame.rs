@@ -1,0 +1,52 @@
+//! Responses on their way out, against the encoder of the wire crate.
+
+mod link_bench;
+
+use link_bench::{Rng, encoded, fall, rise};
+use rust_hdl_core::prelude::*;
+use twinseal_hdl::link::frame::Framer;
+use twinseal_wire::{Frame, MAX_RESPONSE_BYTES};
+
+#[test]
+fn every_response_is_encoded_as_the_wire_does() {
+    let mut rng = Rng(5);
+    let mut uut = Framer::default();
+    uut.connect_all();
+    for round in 0..300 {
+        let len = if round <= MAX_RESPONSE_BYTES { round } else { rng.below(MAX_RESPONSE_BYTES + 1) };
+        let mut payload = rng.bytes(len);
+        match rng.below(4) {
+            0 => payload.fill(0),
+            1 => payload.iter_mut().for_each(|b| *b |= 1),
+            _ => {}
+        }
+        let mut byte = || if rng.one_in(3) { 0 } else { rng.next() as u8 };
+        let frame = Frame { version: byte(), tag: byte(), opcode: byte(), status: byte(), payload: &payload };
+        let expected = encoded(&frame);
+        let mut plain = vec![frame.version, frame.tag, frame.opcode, frame.status, len as u8, 0];
+        plain.extend(&payload);
+        let mut plain = plain.into_iter();
+        let mut got = Vec::new();
+        let mut finished = false;
+        let mut clocks = 0;
+        while got.len() < expected.len() {
+            let go = rng.one_in(2);
+            let next = if go && uut.ready.val() && !finished { plain.next() } else { None };
+            let finish = go && uut.ready.val() && !finished && next.is_none();
+            uut.push.next = next.is_some();
+            uut.data.next = u64::from(next.unwrap_or(0x5A)).into();
+            uut.finish.next = finish;
+            let take = rng.one_in(3);
+            uut.line_ready.next = take;
+            fall!(uut);
+            if take && uut.line_valid.val() {
+                got.push(uut.line_data.val().index() as u8);
+            }
+            rise!(uut);
+            finished |= finish;
+            clocks += 1;
+            assert!(clocks < 5000, "stuck after {got:?}");
+        }
+        assert_eq!(got, expected, "round {round}");
+    }
+}
