@@ -152,7 +152,7 @@ fn kept(line: &[u8]) -> Result<Vec<u8>, FrameError> {
         Some(Err(error)) => Some(Err(error)),
         None => None,
     });
-    frame.unwrap()
+    frame.expect("a whole frame")
 }
 
 #[test]
@@ -206,7 +206,7 @@ fn sealed(body: &[u8]) -> Vec<u8> {
     let crc = body.iter().fold(Crc32::new(), |crc, &byte| crc.push(byte)).finish();
     let plain = [body, &crc.to_le_bytes()].concat();
     let mut line = vec![0; cobs::max_encoded_len(plain.len())];
-    let n = cobs::encode(&plain, &mut line).unwrap();
+    let n = cobs::encode(&plain, &mut line).expect("room");
     line.truncate(n);
     line.push(0);
     line

@@ -195,7 +195,7 @@ fn answers(line: &[u8]) -> Vec<(u8, u8, Vec<u8>)> {
     let mut answers = Vec::new();
     for &byte in line {
         if let Some(frame) = decoder.push(byte) {
-            let frame = frame.unwrap();
+            let frame = frame.expect("a sound frame");
             answers.push((frame.tag, frame.status, frame.payload.to_vec()));
         }
     }

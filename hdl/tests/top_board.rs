@@ -2,67 +2,191 @@
 
 mod link_bench;
 
+use std::collections::BTreeSet;
+
 use link_bench::{LineIn, LineOut, Rng, encoded, random_request, spoil, tick};
+use rust_hdl_core::prelude::*;
 use twinseal_hdl::golden::board::{GoldenBoard, Options};
+use twinseal_hdl::golden::merkle::tree_head;
+use twinseal_hdl::golden::sha256::sha256;
+use twinseal_hdl::link::registers::Identity;
 use twinseal_hdl::top;
-use twinseal_wire::{self as wire, Frame, opcode, register};
+use twinseal_hdl::top::core::Core;
+use twinseal_hdl::top::hx8k::Hx8k;
+use twinseal_wire::{self as wire, Frame, hash_flags, merkle_flags, opcode, register, status};
 
-const CLOCKS_PER_BIT: usize = 4;
-/// More clocks than any request takes after its last byte.
-const QUIET_CLOCKS: usize = 20_000;
+/// More clocks than any request of these tests takes after its last byte.
+const QUIET_CLOCKS: usize = 12_000;
 
-/// Sends `script` to both boards and compares what comes back.
-fn compare(script: &[Vec<u8>], options: Options) {
-    let mut board = top::board("hx8k", options.build_id).unwrap();
+/// What a board of any kind has.
+trait Board {
+    /// One clock with this level on `uart_rx`; the level of `uart_tx`.
+    fn clock(&mut self, rx: bool) -> bool;
+}
+
+impl Board for Hx8k {
+    fn clock(&mut self, rx: bool) -> bool {
+        self.uart_rx.next = rx;
+        tick!(*self);
+        self.uart_tx.val()
+    }
+}
+
+impl<const T: usize, const D: usize> Board for Core<T, D> {
+    fn clock(&mut self, rx: bool) -> bool {
+        self.uart_rx.next = rx;
+        tick!(*self);
+        self.uart_tx.val()
+    }
+}
+
+/// Sends `script` to both boards and compares what comes back; returns it.
+fn compare(board: &mut impl Board, clocks_per_bit: usize, script: &[Vec<u8>], options: Options) -> Vec<u8> {
     let mut golden = GoldenBoard::new(options);
-    let mut out = LineOut::new(CLOCKS_PER_BIT as f64);
-    let mut back = LineIn::new(CLOCKS_PER_BIT);
+    let mut out = LineOut::new(clocks_per_bit as f64);
+    let mut back = LineIn::new(clocks_per_bit);
     for &byte in script.iter().flatten() {
         out.send(byte);
         golden.push(byte);
     }
-    let mut expected = 0;
+    let mut answers = Vec::new();
     let mut quiet = 0;
     while quiet < QUIET_CLOCKS {
         quiet = if out.done() { quiet + 1 } else { 0 };
-        board.uart_rx.next = out.next_level();
-        tick!(board);
-        if let Some(byte) = back.push(board.uart_tx.val()) {
-            assert_eq!(Some(byte), golden.pop(), "byte {expected} of the answers");
-            expected += 1;
+        let level = board.clock(out.next_level());
+        if let Some(byte) = back.push(level) {
+            assert_eq!(Some(byte), golden.pop(), "byte {} of the answers", answers.len());
+            answers.push(byte);
             quiet = 0;
         }
     }
-    assert_eq!(golden.pop(), None, "an answer is missing after {expected} bytes");
+    assert_eq!(golden.pop(), None, "an answer is missing after {} bytes", answers.len());
+    answers
 }
 
-fn options() -> Options {
-    Options { build_id: 0x1234_5678, ..Options::default() }
+/// Status and payload of each answer.
+fn decoded(answers: &[u8]) -> Vec<(u8, Vec<u8>)> {
+    let mut decoder = wire::Decoder::new();
+    let mut frames = Vec::new();
+    for &byte in answers {
+        if let Some(frame) = decoder.push(byte) {
+            let frame = frame.expect("a sound frame");
+            frames.push((frame.status, frame.payload.to_vec()));
+        }
+    }
+    frames
 }
 
-#[test]
-fn ident_reads_twsl() {
-    let request = encoded(&Frame::request(1, opcode::READ_REGISTER, &register::IDENT.to_le_bytes()));
-    compare(&[request], options());
+fn request(opcode: u8, payload: &[u8]) -> Vec<u8> {
+    encoded(&Frame::request(7, opcode, payload))
 }
 
-#[test]
-fn random_requests_good_and_spoilt() {
-    for seed in 0..2 {
-        let mut rng = Rng(seed);
-        let mut script = Vec::new();
-        for _ in 0..60 {
+/// A script that reads every register at its end.
+fn random_script(seed: u64, requests: usize, spoilt: bool) -> Vec<Vec<u8>> {
+    let mut rng = Rng(seed);
+    let mut script: Vec<_> = (0..requests)
+        .map(|_| {
             let mut line = random_request(&mut rng, 20);
-            if rng.one_in(5) {
+            if spoilt && rng.one_in(5) {
                 spoil(&mut rng, &mut line);
             }
-            script.push(line);
-        }
-        // Brings the count of bad frames into the comparison.
-        script.push(vec![wire::DELIMITER]);
-        for r in register::ALL {
-            script.push(encoded(&Frame::request(9, opcode::READ_REGISTER, &r.address.to_le_bytes())));
-        }
-        compare(&script, options());
+            line
+        })
+        .collect();
+    script.push(vec![wire::DELIMITER]);
+    script.extend(register::ALL.iter().map(|r| request(opcode::READ_REGISTER, &r.address.to_le_bytes())));
+    script
+}
+
+#[test]
+fn the_hx8k_answers_ident_and_computes() {
+    let options = Options { build_id: 0x1234_5678, ..Options::default() };
+    let mut board = top::board("hx8k", options.build_id).expect("the board");
+    const LEAF: u8 = merkle_flags::LEAF_BEGIN | merkle_flags::LEAF_END;
+    let script = [
+        request(opcode::READ_REGISTER, &register::IDENT.to_le_bytes()),
+        request(opcode::READ_REGISTER, &register::BUILD_ID.to_le_bytes()),
+        request(opcode::HASH, &[&[hash_flags::BEGIN | hash_flags::END], &b"abc"[..]].concat()),
+        request(opcode::MERKLE, &[&[merkle_flags::TREE_BEGIN | LEAF], &b"one"[..]].concat()),
+        request(opcode::MERKLE, &[&[LEAF], &b"two"[..]].concat()),
+        request(opcode::MERKLE, &[&[LEAF | merkle_flags::TREE_END], &b"three"[..]].concat()),
+    ];
+    let answers = decoded(&compare(&mut board, 4, &script, options));
+    let payloads: Vec<_> = answers.into_iter().map(|(_, payload)| payload).collect();
+    assert_eq!(payloads[0], b"TWSL");
+    assert_eq!(payloads[1], 0x1234_5678u32.to_le_bytes());
+    assert_eq!(payloads[2], sha256(b"abc"));
+    assert_eq!(payloads[5], tree_head([&b"one"[..], b"two", b"three"]));
+}
+
+#[test]
+fn the_hx8k_on_random_requests_good_and_spoilt() {
+    let options = Options { build_id: 0x8765_4321, ..Options::default() };
+    let mut board = top::board("hx8k", options.build_id).expect("the board");
+    compare(&mut board, 4, &random_script(1, 60, true), options);
+}
+
+/// A core whose trees hold three leaves.
+fn small_core<const T: usize>(clocks_per_bit: u64) -> (Core<T, 2>, Options) {
+    let options = Options { tree_depth: 2, clock_hz: 1, ..Options::default() };
+    let identity = Identity { build_id: 0, engines: options.engines, clock_hz: options.clock_hz };
+    let mut core = Core::new(clocks_per_bit, identity);
+    core.connect_all();
+    (core, options)
+}
+
+#[test]
+fn every_status_is_answered() {
+    let (mut core, options) = small_core::<2>(4);
+    let mut script = random_script(2, 80, false);
+    script.push(request(opcode::MERKLE, &[merkle_flags::TREE_BEGIN]));
+    for leaf in 0..4 {
+        script.push(request(opcode::MERKLE, &[merkle_flags::LEAF_BEGIN | merkle_flags::LEAF_END, leaf]));
     }
+    script.push(request(opcode::MERKLE, &[merkle_flags::TREE_END]));
+    let answers = decoded(&compare(&mut core, 4, &script, options));
+    let seen: BTreeSet<u8> = answers.iter().map(|(status, _)| *status).collect();
+    assert_eq!(seen, status::ALL.iter().map(|(code, _)| *code).collect());
+    assert_eq!(answers.last(), Some(&(status::OK, tree_head([[0], [1], [2]]).to_vec())));
+}
+
+#[test]
+fn a_core_without_engines_knows_no_engine_opcode() {
+    let options = Options { engines: 0, ..Options::default() };
+    let identity = Identity { build_id: 0, engines: 0, clock_hz: options.clock_hz };
+    let mut core = Core::<2, 2>::new(4, identity);
+    core.connect_all();
+    let script = [
+        request(opcode::HASH, &[hash_flags::BEGIN]),
+        request(opcode::MERKLE, &[]),
+        request(opcode::ECHO, &[0]),
+    ];
+    compare(&mut core, 4, &script, options);
+}
+
+#[test]
+fn the_core_at_104_clocks_a_bit() {
+    let (mut core, options) = small_core::<7>(104);
+    let script = [
+        request(opcode::ECHO, &[0, 1, 0xFF, 0]),
+        vec![1, 2, 3, 0],
+        request(opcode::HASH, &[&[hash_flags::BEGIN | hash_flags::END], &b"abc"[..]].concat()),
+    ];
+    compare(&mut core, 104, &script, options);
+}
+
+#[test]
+fn the_verilog_is_always_the_same_and_has_no_latch() {
+    for name in ["hx8k", "sim"] {
+        let text = top::verilog(name).unwrap();
+        assert_eq!(text, top::verilog(name).unwrap());
+        let id = top::build_id(name).unwrap();
+        assert_ne!(id, 0);
+        assert!(text.contains(&format!("32'h{id:x};")), "{name} does not carry its BUILD_ID {id:08x}");
+    }
+    if std::process::Command::new("yosys").arg("-V").output().is_err() {
+        println!("skipped: no yosys");
+        return;
+    }
+    yosys_validate("twinseal_hx8k", &top::verilog("hx8k").unwrap()).unwrap();
 }

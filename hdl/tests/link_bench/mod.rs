@@ -186,7 +186,7 @@ impl LineIn {
 /// `frame` as it goes over the line.
 pub(crate) fn encoded(frame: &Frame<'_>) -> Vec<u8> {
     let mut line = [0; MAX_ENCODED_BYTES];
-    let len = wire::encode(frame, &mut line).unwrap();
+    let len = wire::encode(frame, &mut line).expect("a frame that fits");
     line[..len].to_vec()
 }
 
