@@ -25,6 +25,40 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// A program of the gateware tools is not there.
+    #[error("{tool} is not installed; packaging/setup.sh installs the gateware tools")]
+    ToolMissing {
+        /// Its name.
+        tool: String,
+    },
+    /// A program of the gateware tools ended with an error.
+    #[error("{command}: {reason}\nrun the command by hand to see everything it says")]
+    ToolFailed {
+        /// The command line.
+        command: String,
+        /// Exit code and last lines.
+        reason: String,
+    },
+    /// rust-hdl's simulation did not come to rest.
+    #[error("the logic does not settle; look for a combinational loop")]
+    Unsettled,
+    /// rust-hdl and the Verilog disagree.
+    #[error(
+        "{name}: clock {clock}, port {port}: rust-hdl has {expected}, the Verilog has {got}; \
+         run `twinseal-hdl lint`, then look for a width that grows"
+    )]
+    Cosim {
+        /// Of the replay.
+        name: String,
+        /// Rising edges before the difference.
+        clock: usize,
+        /// The first output that differs.
+        port: String,
+        /// In rust-hdl's simulation.
+        expected: String,
+        /// Under Verilator.
+        got: String,
+    },
 }
 
 impl Error {
@@ -34,6 +68,10 @@ impl Error {
             Self::UnknownBoard { .. } => "TSL-HDL-001",
             Self::BoardsFile(_) => "TSL-HDL-002",
             Self::File { .. } => "TSL-HDL-003",
+            Self::ToolMissing { .. } => "TSL-HDL-004",
+            Self::ToolFailed { .. } => "TSL-HDL-005",
+            Self::Unsettled => "TSL-HDL-006",
+            Self::Cosim { .. } => "TSL-HDL-007",
         }
     }
 }
@@ -48,6 +86,16 @@ mod tests {
             Error::UnknownBoard { name: String::new(), known: String::new() },
             Error::BoardsFile(String::new()),
             Error::File { path: PathBuf::new(), source: std::io::ErrorKind::NotFound.into() },
+            Error::ToolMissing { tool: String::new() },
+            Error::ToolFailed { command: String::new(), reason: String::new() },
+            Error::Unsettled,
+            Error::Cosim {
+                name: String::new(),
+                clock: 0,
+                port: String::new(),
+                expected: String::new(),
+                got: String::new(),
+            },
         ];
         let codes: std::collections::BTreeSet<_> = errors.iter().map(Error::code).collect();
         assert_eq!(codes.len(), errors.len());

@@ -1,1 +1,3 @@
-//! (being written)
+//! From a board's Verilog to its bitstream, and back again to check it.
+
+pub mod tool;

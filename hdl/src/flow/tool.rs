@@ -1,0 +1,60 @@
+//! Outside programs: started, watched, and believed only when they say that all went well.
+
+use std::path::Path;
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use crate::Error;
+
+/// Most lines of a tool's complaint that go into an error.
+const REASON_LINES: usize = 12;
+
+/// Runs `command` to its end and returns what it printed; any exit code but zero is an error.
+pub fn run(command: &mut Command) -> Result<String, Error> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let output = command.output().map_err(|source| match source.kind() {
+        std::io::ErrorKind::NotFound => Error::ToolMissing { tool: program.clone() },
+        _ => Error::ToolFailed { command: describe(command), reason: source.to_string() },
+    })?;
+    if !output.status.success() {
+        let said = [&output.stdout[..], &output.stderr[..]].concat();
+        let said = String::from_utf8_lossy(&said);
+        let lines: Vec<&str> = said.trim_end().lines().collect();
+        let reason = lines[lines.len().saturating_sub(REASON_LINES)..].join("\n");
+        return Err(Error::ToolFailed {
+            command: describe(command),
+            reason: format!("{}\n{reason}", output.status),
+        });
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// First line of what `tool` says of its version, on whichever stream.
+pub fn version(tool: &str, args: &[&str]) -> Result<String, Error> {
+    let output =
+        Command::new(tool).args(args).output().map_err(|_| Error::ToolMissing { tool: tool.to_owned() })?;
+    let said = [output.stdout, output.stderr].concat();
+    Ok(String::from_utf8_lossy(&said).lines().next().unwrap_or_default().trim().to_owned())
+}
+
+/// `command` as one would type it.
+fn describe(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+}
+
+/// A folder that goes away again.
+pub fn temp_dir() -> Result<TempDir, Error> {
+    TempDir::with_prefix("twinseal-").map_err(|source| Error::File { path: std::env::temp_dir(), source })
+}
+
+/// Writes a whole file.
+pub fn write(path: &Path, contents: impl AsRef<[u8]>) -> Result<(), Error> {
+    std::fs::write(path, contents).map_err(|source| Error::File { path: path.to_owned(), source })
+}
+
+/// Reads a whole file.
+pub fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    std::fs::read(path).map_err(|source| Error::File { path: path.to_owned(), source })
+}
