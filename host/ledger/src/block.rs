@@ -150,7 +150,7 @@ impl Block {
         let header = &self.header.header;
         let require =
             |ok, reason| if ok { Ok(()) } else { Err(Error::BadBlock { height: header.height, reason }) };
-        self.header.verify(orderer)?;
+        require(self.header.verify(orderer).is_ok(), "its signature is wrong")?;
         let high = self.transactions.iter().filter(|t| t.level() == Level::High).count();
         let failed = self.outcomes.iter().filter(|o| matches!(o, Outcome::Failed(_))).count();
         require(self.transactions.len() == self.outcomes.len(), "every transaction needs an outcome")?;

@@ -282,3 +282,28 @@ impl Refusal {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// Reads the codes from the source, so that a new variant cannot be forgotten here.
+    #[test]
+    fn codes_are_unique_and_well_formed() {
+        let source = include_str!("error.rs").split("#[cfg(test)]").next().unwrap();
+        let codes: Vec<_> = source.match_indices("\"TSL-").map(|(at, _)| &source[at + 1..at + 12]).collect();
+        assert_eq!(codes.len(), 29);
+        assert!(
+            codes.iter().all(|c| c.starts_with("TSL-LED-") && c[8..].bytes().all(|b| b.is_ascii_digit()))
+        );
+        assert_eq!(codes.iter().collect::<BTreeSet<_>>().len(), codes.len());
+    }
+
+    #[test]
+    fn a_shared_or_refused_error_keeps_the_code_of_its_cause() {
+        let refusal = Refusal::NonceUsed { nonce: 3 };
+        assert_eq!(Error::Shared(Arc::new(Error::from(refusal))).code(), refusal.code());
+    }
+}

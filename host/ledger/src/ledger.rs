@@ -61,14 +61,19 @@ impl Ledger {
         clock: Arc<dyn Clock>,
         orderer: Box<dyn Orderer>,
     ) -> Result<Self, Error> {
-        genesis.check()?;
-        if *orderer_key.public_key() != genesis.orderer {
-            let (given, expected) = (orderer_key.account(), genesis.orderer.account());
-            return Err(Error::WrongOrderer { given, expected });
-        }
-        let header = SignedHeader::sign(genesis_header(&genesis)?, &orderer_key)?;
-        let block0 = Block { header, transactions: Vec::new(), outcomes: Vec::new() };
+        let block0 = block0(&genesis, &orderer_key)?;
         let store = Store::open(path, &genesis, &block0, &state::genesis(&genesis)?)?;
+        Self::over(store, genesis, orderer_key, tree, clock, orderer)
+    }
+
+    pub(crate) fn over(
+        store: Store,
+        genesis: Genesis,
+        orderer_key: SigningKey,
+        tree: Arc<dyn TreeHasher>,
+        clock: Arc<dyn Clock>,
+        orderer: Box<dyn Orderer>,
+    ) -> Result<Self, Error> {
         let tip = check_tip(&store, &genesis)?;
         Ok(Self {
             chain: genesis.chain()?,
@@ -164,13 +169,16 @@ impl Ledger {
         let mut ids = Vec::with_capacity(batch.len());
         for transaction in batch {
             let id = transaction.id()?;
-            match self.store.receipt(&id)? {
-                // Committed between its admission and now, or delivered twice by the ordering service.
-                Some(receipt) => self.answer(&id, Ok(receipt)),
-                None => {
-                    ids.push(id);
-                    fresh.push(transaction);
-                }
+            if let Some(receipt) = self.store.receipt(&id)? {
+                // Committed between its admission and now, or delivered again by the ordering service.
+                self.answer(&id, Ok(receipt));
+                continue;
+            }
+            // The ordering service is not trusted: what was not admitted here is checked here, and dropped if it fails.
+            let admitted = lock(&self.pool).tickets.contains_key(&id) || self.admit(&transaction).is_ok();
+            if admitted && !ids.contains(&id) {
+                ids.push(id);
+                fresh.push(transaction);
             }
         }
         if fresh.is_empty() {
@@ -226,9 +234,16 @@ impl Ledger {
         }
         let header = SignedHeader::sign(header, &self.orderer_key)?;
         let block = Block { header, transactions, outcomes };
+        // What this node would refuse from another, it does not write either.
+        block.check(&self.genesis.orderer, &self.genesis.rules)?;
         self.store.commit(&block, &receipts, &writes)?;
         *tip = block.header.header;
         Ok(receipts)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
     }
 
     /// Which ledger this is; transactions name it.
@@ -332,7 +347,7 @@ impl Ledger {
         // The tip before the blocks: more may come meanwhile.
         let tip = lock(&self.tip);
         let first = self.store.header(Height(0))?.ok_or(bad(Height(0), "it is missing"))?;
-        first.verify(&self.genesis.orderer)?;
+        first.verify(&self.genesis.orderer).map_err(|_| bad(Height(0), "its signature is wrong"))?;
         if first.header != previous {
             return Err(bad(Height(0), "it does not follow from the genesis"));
         }
@@ -347,7 +362,9 @@ impl Ledger {
                 if transaction.chain() != self.chain {
                     return Err(bad(header.height, "a transaction is for another ledger"));
                 }
-                transaction.verify(&member.public_key)?;
+                transaction
+                    .verify(&member.public_key)
+                    .map_err(|_| bad(header.height, "a transaction's signature is wrong"))?;
             }
             let (outcomes, writes) =
                 state::execute(&state, &block.transactions, header.timestamp_ms, &orderer)?;
@@ -387,6 +404,17 @@ impl core::fmt::Debug for Ledger {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Ledger").field("chain", &self.chain).finish_non_exhaustive()
     }
+}
+
+/// Block 0, signed.
+pub(crate) fn block0(genesis: &Genesis, orderer_key: &SigningKey) -> Result<Block, Error> {
+    genesis.check()?;
+    if *orderer_key.public_key() != genesis.orderer {
+        let (given, expected) = (orderer_key.account(), genesis.orderer.account());
+        return Err(Error::WrongOrderer { given, expected });
+    }
+    let header = SignedHeader::sign(genesis_header(genesis)?, orderer_key)?;
+    Ok(Block { header, transactions: Vec::new(), outcomes: Vec::new() })
 }
 
 /// The newest block must be whole, signed, and follow the one before it.

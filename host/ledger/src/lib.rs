@@ -21,6 +21,8 @@ pub mod clock;
 mod codec;
 pub mod digest;
 pub mod error;
+#[cfg(test)]
+mod faults;
 pub mod genesis;
 pub mod identity;
 mod ledger;

@@ -1,7 +1,11 @@
 //! Where the ledger lives: one redb file, one transaction with fsync per block. Either a whole block is there, with its
 //! receipts and state, or nothing of it.
+//!
+//! Commits have two phases, so that a damaged newest block is reported and not quietly rolled back, and opening reads
+//! every page against its checksum: redb may panic on a damaged page it trusts.
 
 use std::fs::File;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use redb::{Builder, Database, Durability, ReadableDatabase, ReadableTable, TableDefinition};
@@ -39,30 +43,42 @@ impl Store {
         if !exists {
             let draft = path.with_extension("draft");
             match std::fs::remove_file(&draft) {
-                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                Err(e) if e.kind() != ErrorKind::NotFound => {
                     return Err(io("remove an unfinished ledger file", e));
                 }
                 _ => {}
             }
-            let database = builder().create(&draft).map_err(storage)?;
-            Self { database }.initialise(genesis, block0, writes)?;
+            Self::create(builder().create(&draft).map_err(storage)?, genesis, block0, writes)?;
             std::fs::rename(&draft, path).map_err(|e| io("name the new ledger file", e))?;
             let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
             File::open(folder).and_then(|f| f.sync_all()).map_err(|e| io("sync the ledger's folder", e))?;
         }
-        let store = Self { database: builder().open(path).map_err(storage)? };
+        Self::load(builder().open(path).map_err(storage)?, genesis)
+    }
+
+    /// Takes over a database that holds a ledger made from `genesis`.
+    pub(crate) fn load(database: Database, genesis: &Genesis) -> Result<Self, Error> {
+        let store = Self { database };
         store.check_genesis(genesis)?;
         Ok(store)
     }
 
-    fn initialise(&self, genesis: &Genesis, block0: &Block, writes: &Writes) -> Result<(), Error> {
-        self.write(|transaction| {
+    /// Puts block 0 into an empty database.
+    pub(crate) fn create(
+        database: Database,
+        genesis: &Genesis,
+        block0: &Block,
+        writes: &Writes,
+    ) -> Result<Self, Error> {
+        let store = Self { database };
+        store.write(|transaction| {
             let mut meta = transaction.open_table(META).map_err(storage)?;
             meta.insert(FORMAT, FORMAT_VERSION).map_err(storage)?;
             meta.insert(GENESIS, genesis.to_bytes()?.as_slice()).map_err(storage)?;
             transaction.open_table(RECEIPTS).map_err(storage)?;
             put_block(transaction, block0, &[], writes)
-        })
+        })?;
+        Ok(store)
     }
 
     fn check_genesis(&self, genesis: &Genesis) -> Result<(), Error> {
@@ -87,6 +103,7 @@ impl Store {
     fn write(&self, fill: impl FnOnce(&redb::WriteTransaction) -> Result<(), Error>) -> Result<(), Error> {
         let mut transaction = self.database.begin_write().map_err(storage)?;
         transaction.set_durability(Durability::Immediate).map_err(storage)?;
+        transaction.set_two_phase_commit(true);
         fill(&transaction)?;
         transaction.commit().map_err(storage)
     }
@@ -203,6 +220,7 @@ fn put_block(
 fn builder() -> Builder {
     let mut builder = Builder::new();
     builder.set_cache_size(CACHE_BYTES);
+    builder.set_check_integrity_on_open(true);
     builder
 }
 
@@ -225,6 +243,9 @@ fn storage(error: impl Into<redb::Error>) -> Error {
         | redb::Error::TableIsMultimap(_)
         | redb::Error::TypeDefinitionChanged { .. }
         | redb::Error::TableDoesNotExist(_)) => corrupted(e.to_string()),
+        redb::Error::Io(e) if matches!(e.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof) => {
+            corrupted(e.to_string())
+        }
         e => Error::Storage(Box::new(e)),
     }
 }

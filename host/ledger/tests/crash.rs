@@ -1,0 +1,135 @@
+//! What was acknowledged survives: a child process submits from several threads and prints each id once it has the
+//! receipt; the parent kills it with SIGKILL, again and again, and then looks for every id. Then the same on a disk that
+//! is really full: a file size limit. No harness, because the test binary is its own child.
+mod common;
+
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::*;
+use twinseal_ledger::*;
+
+const KILLS: u64 = 6;
+const THREADS: u8 = 3;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    match arguments.get(1).map(String::as_str) {
+        Some("child") => child(Path::new(&arguments[2])),
+        // `cargo test -- --list` and the like expect a harness; there is nothing to list.
+        Some("--list") => {}
+        _ => {
+            killed_processes_lose_nothing_acknowledged();
+            a_full_disk_is_an_error_and_loses_nothing_acknowledged();
+        }
+    }
+}
+
+/// Submits until it is killed or refused.
+fn child(path: &Path) {
+    let ledger = Arc::new(open(path, Arc::new(SystemClock)).unwrap());
+    let threads: Vec<_> = (0..THREADS)
+        .map(|thread| {
+            let ledger = Arc::clone(&ledger);
+            std::thread::spawn(move || {
+                let key = key(2 + thread);
+                for nonce in ledger.next_nonce(&key.account()).unwrap().. {
+                    let mut record = [thread; 16];
+                    record[8..].copy_from_slice(&nonce.to_be_bytes());
+                    let Kind::RegisterRecord {
+                        ciphertext_hashes, blob_hash, timestamp_ms, level, fee, ..
+                    } = register(0, Level::Low, 0)
+                    else {
+                        unreachable!()
+                    };
+                    let record = record.into();
+                    let kind = Kind::RegisterRecord {
+                        record,
+                        ciphertext_hashes,
+                        blob_hash,
+                        timestamp_ms,
+                        level,
+                        fee,
+                    };
+                    match ledger.submit(sign(&key, nonce, kind)).and_then(Receipt::applied) {
+                        Ok(receipt) => writeln!(std::io::stdout(), "{}", receipt.id).unwrap(),
+                        Err(e) => {
+                            writeln!(std::io::stdout(), "refused {} {e}", e.code()).unwrap();
+                            return;
+                        }
+                    }
+                }
+            })
+        })
+        .collect();
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+}
+
+fn killed_processes_lose_nothing_acknowledged() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.redb");
+    let mut acknowledged = BTreeSet::new();
+    for round in 0..KILLS {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["child".as_ref(), path.as_os_str()])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        let reader = std::thread::spawn(move || output.lines().map_while(Result::ok).collect::<Vec<_>>());
+        // Different moments, and in the first round while the file is being made.
+        std::thread::sleep(Duration::from_millis(if round == 0 { 3 } else { 150 + 37 * round }));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        for line in reader.join().unwrap() {
+            // The last line may be cut short by the kill; an id is 64 digits.
+            if line.len() == 64 {
+                acknowledged.insert(line.parse::<TransactionId>().unwrap());
+            }
+            assert!(!line.starts_with("refused"), "{line}");
+        }
+    }
+    let ledger = open(&path, Arc::new(SystemClock)).unwrap();
+    for id in &acknowledged {
+        let receipt =
+            ledger.receipt(id).unwrap().unwrap_or_else(|| panic!("{id} was acknowledged and is gone"));
+        let (header, proof) = ledger.proof(id).unwrap();
+        assert_eq!(header.header.height, receipt.height);
+        verify_inclusion(&header.header, id, &proof).unwrap();
+    }
+    let head = ledger.verify().unwrap();
+    assert!(acknowledged.len() > 100, "only {} were acknowledged", acknowledged.len());
+    println!("{KILLS} kills: {} acknowledged, all present in {} blocks", acknowledged.len(), head.height);
+}
+
+fn a_full_disk_is_an_error_and_loses_nothing_acknowledged() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.redb");
+    drop(open(&path, Arc::new(SystemClock)).unwrap());
+    // In units of 512 bytes: room for some blocks beyond the megabyte of a new file.
+    let output = Command::new("sh")
+        .args(["-c", r#"trap "" XFSZ; ulimit -f 4000; exec "$0" child "$1""#])
+        .args([std::env::current_exe().unwrap().as_os_str(), path.as_os_str()])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let lines: Vec<_> = output.stdout.lines().map_while(Result::ok).collect();
+    let (refused, acknowledged): (Vec<_>, Vec<_>) = lines.iter().partition(|l| l.starts_with("refused"));
+    assert_eq!(refused.len(), usize::from(THREADS), "{refused:?}");
+    assert!(
+        refused.iter().all(|l| l.contains("TSL-LED-023") && l.contains("free disk space")),
+        "{refused:?}"
+    );
+    assert!(acknowledged.len() > 20, "only {} were acknowledged", acknowledged.len());
+
+    let ledger = open(&path, Arc::new(SystemClock)).unwrap();
+    for id in &acknowledged {
+        assert!(ledger.receipt(&id.parse().unwrap()).unwrap().is_some(), "{id} was acknowledged and is gone");
+    }
+    let _ = ledger.verify().unwrap();
+    println!("full disk: {} acknowledged, all present; then: {}", acknowledged.len(), refused[0]);
+}
