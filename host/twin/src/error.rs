@@ -54,6 +54,41 @@ pub enum Error {
         /// The version this build reads.
         known: u8,
     },
+    /// A prediction for a cell that is not missing, out of order, or outside its interval.
+    #[error("the prediction for cell {index} does not fit; predict each missing cell once, in order")]
+    BadPrediction {
+        /// Cell number.
+        index: usize,
+    },
+    /// No cell can be hidden to measure a method.
+    #[error(
+        "the series is too short to hide a cell and predict it; use a longer recording or a larger share"
+    )]
+    NothingToHide,
+    /// The parameters of the LSH index are zero or too large.
+    #[error("{hashes} hashes x {tables} tables is outside 1 to 64 x 1 to 1024; the paper uses 25 x 30")]
+    LshParameters {
+        /// Hash functions of a table.
+        hashes: usize,
+        /// Tables.
+        tables: usize,
+    },
+    /// The series spans more days than an LSH index holds.
+    #[error("the series spans {days} days, the index holds {limit}; predict from a shorter part of it")]
+    TooManyDays {
+        /// Calendar days.
+        days: u64,
+        /// Days allowed.
+        limit: usize,
+    },
+    /// The simulated span is not 1 to [`crate::patient::MAX_DAYS`] days.
+    #[error("a patient is simulated for 1 to {limit} days, not {days}")]
+    SimulatedDays {
+        /// Days asked for.
+        days: u32,
+        /// Days allowed.
+        limit: u32,
+    },
 
     /// The file is larger than [`crate::ingest::MAX_INPUT_BYTES`].
     #[error("the file has {bytes} bytes, the limit is {limit}; export a shorter period")]
@@ -180,6 +215,11 @@ impl Error {
             Self::BadSubject => "TSL-TWN-006",
             Self::Encoding { .. } => "TSL-TWN-007",
             Self::UnknownVersion { .. } => "TSL-TWN-008",
+            Self::BadPrediction { .. } => "TSL-TWN-009",
+            Self::NothingToHide => "TSL-TWN-010",
+            Self::LshParameters { .. } => "TSL-TWN-011",
+            Self::SimulatedDays { .. } => "TSL-TWN-012",
+            Self::TooManyDays { .. } => "TSL-TWN-013",
             Self::InputTooLarge { .. } => "TSL-TWN-020",
             Self::LineTooLong { .. } => "TSL-TWN-021",
             Self::NotText { .. } => "TSL-TWN-022",

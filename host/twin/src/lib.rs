@@ -7,10 +7,16 @@
 
 mod bytes;
 mod error;
+mod filled;
 pub mod ingest;
+pub mod metrics;
+pub mod patient;
+pub mod predict;
+mod rng;
 mod series;
 
 pub use error::Error;
+pub use filled::{Filled, Method, Prediction};
 pub use series::{Cell, MAX_CELLS, MAX_SUBJECT_BYTES, Series, SignalKind};
 
 /// What every fallible call of this crate returns.
