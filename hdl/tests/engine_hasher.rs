@@ -5,6 +5,7 @@ mod engine_common;
 use engine_common::bench::Bench;
 use engine_common::{Random, cavp};
 use twinseal_hdl::engine::command::*;
+use twinseal_hdl::engine::{CLOCKS_PER_BLOCK, MAX_STACK_DEPTH};
 use twinseal_hdl::golden::merkle::{Merkle, Refusal, tree_head};
 use twinseal_hdl::golden::sha256::{Sha256, sha256};
 
@@ -34,6 +35,46 @@ fn trees_of_random_leaves() {
     for count in 0..=20 {
         let leaves: Vec<Vec<u8>> = (0..count).map(|_| random.bytes_up_to(130)).collect();
         assert_eq!(bench.tree(&leaves), tree_head(&leaves), "{count} leaves");
+    }
+}
+
+#[test]
+fn trees_with_the_shallowest_and_the_deepest_stack() {
+    fn trees<const D: usize>(most: usize) {
+        let mut random = Random::new(9);
+        let mut bench = Bench::<D>::new();
+        for count in 0..=most {
+            let leaves: Vec<Vec<u8>> = (0..count).map(|_| random.bytes_up_to(20)).collect();
+            assert_eq!(bench.tree(&leaves), tree_head(&leaves), "depth {D}, {count} leaves");
+        }
+    }
+    trees::<2>(3);
+    trees::<{ MAX_STACK_DEPTH }>(9);
+}
+
+#[test]
+fn a_tree_of_many_leaves() {
+    let leaves: Vec<Vec<u8>> = (0..150).map(|i| vec![i; 2]).collect();
+    assert_eq!(Bench::<24>::new().tree(&leaves), tree_head(&leaves));
+}
+
+#[test]
+fn a_message_of_a_thousand_blocks() {
+    let message = Random::new(10).bytes(65_536 + 7);
+    assert_eq!(Bench::<24>::new().hash(&message), sha256(&message));
+}
+
+#[test]
+fn a_block_takes_as_long_as_documented() {
+    let mut bench = Bench::<24>::new();
+    bench.accept(HASH_BEGIN);
+    bench.wait_ready();
+    for _ in 0..3 {
+        let start = bench.clocks;
+        bench.accept_data(&[0; 64]);
+        assert_eq!(bench.clocks - start, 64);
+        bench.wait_ready();
+        assert_eq!(bench.clocks - start, 64 + CLOCKS_PER_BLOCK);
     }
 }
 

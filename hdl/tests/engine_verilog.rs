@@ -1,18 +1,91 @@
-//! The Verilog of the engine: what yosys makes of it.
+//! The Verilog of the engine: free of latches, and clock for clock what rust-hdl simulates, both as written and as
+//! the netlist that synthesis makes of it.
 
+mod engine_common;
+
+use engine_common::bench::Bench;
+use engine_common::{Random, cavp};
 use rust_hdl_core::prelude::*;
 use std::path::Path;
+use std::process::Command;
+use twinseal_hdl::Error;
 use twinseal_hdl::engine::Hasher;
+use twinseal_hdl::engine::command::*;
+use twinseal_hdl::golden::merkle::tree_head;
+use twinseal_hdl::golden::sha256::sha256;
+
+fn has_yosys() -> bool {
+    let found = Command::new("yosys").arg("-V").output().is_ok();
+    if !found {
+        println!("skipped: no yosys");
+    }
+    found
+}
+
+/// A session with everything in it, its answers checked against the golden models.
+fn recorded_session() -> Bench<24> {
+    let mut random = Random::new(7);
+    let mut bench = Bench::recording();
+    for (message, digest) in cavp().unwrap_or_default() {
+        assert_eq!(bench.hash(&message)[..], digest);
+    }
+    for len in [0, 55, 56, 63, 64, 65, 119, 120, 128, 200] {
+        let message = random.bytes(len);
+        assert_eq!(bench.hash(&message), sha256(&message), "{len} bytes");
+    }
+    bench.gaps = Some(Random::new(8));
+    for count in (0..6).chain([13]) {
+        let leaves: Vec<Vec<u8>> = (0..count).map(|_| random.bytes_up_to(80)).collect();
+        assert_eq!(bench.tree(&leaves), tree_head(&leaves), "{count} leaves");
+        for command in [HASH_END, LEAF_BEGIN, LEAF_END, TREE_END, 6, 7] {
+            assert_eq!(bench.command(command), (true, false));
+        }
+        assert_eq!(bench.data(1), (true, false));
+        bench.accept(TREE_BEGIN);
+        bench.accept(LEAF_BEGIN);
+        bench.accept_data(&[1; 70]);
+    }
+    bench
+}
 
 #[test]
 fn yosys_infers_no_latch() {
     let mut uut = Hasher::<24>::default();
     uut.connect_all();
     let verilog = generate_verilog(&uut);
+    // For measuring by hand, see the engine's README.
     std::fs::write(Path::new(env!("CARGO_TARGET_TMPDIR")).join("hasher.v"), &verilog).unwrap();
-    if std::process::Command::new("yosys").arg("-V").output().is_err() {
-        println!("skipped: no yosys");
+    if has_yosys() {
+        yosys_validate("twinseal_engine", &verilog).unwrap();
+    }
+}
+
+#[test]
+fn verilator_agrees_clock_for_clock() {
+    let bench = recorded_session();
+    match bench.trace.unwrap().replay("hasher", &generate_verilog(&bench.uut), "top") {
+        Err(error @ Error::ToolMissing { .. }) => println!("skipped: {error}"),
+        replay => assert_eq!(replay.unwrap().clocks as u64, bench.clocks),
+    }
+}
+
+#[test]
+fn the_netlist_for_ice40_agrees_clock_for_clock() {
+    if !has_yosys() {
         return;
     }
-    yosys_validate("twinseal_engine", &verilog).unwrap();
+    let bench = recorded_session();
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    std::fs::write(dir.join("netlist_source.v"), generate_verilog(&bench.uut)).unwrap();
+    // The cells' models go into the netlist, so that it stands alone.
+    let script = "read_verilog netlist_source.v; synth_ice40 -top top; \
+                  read_verilog -overwrite -D NO_ICE40_DEFAULT_ASSIGNMENTS +/ice40/cells_sim.v; \
+                  hierarchy -top top; proc; flatten; opt_clean; write_verilog -noattr netlist.v";
+    let yosys = Command::new("yosys").args(["-q", "-p", script]).current_dir(dir).output().unwrap();
+    assert!(yosys.status.success(), "{}", String::from_utf8_lossy(&yosys.stderr));
+    let netlist = std::fs::read_to_string(dir.join("netlist.v")).unwrap();
+    match bench.trace.unwrap().replay("hasher netlist", &netlist, "top") {
+        Err(error @ Error::ToolMissing { .. }) => println!("skipped: {error}"),
+        replay => assert_eq!(replay.unwrap().clocks as u64, bench.clocks),
+    }
 }

@@ -461,3 +461,51 @@ impl<const STACK_DEPTH: usize> Logic for Hasher<STACK_DEPTH> {
         self.stack.write_enable.next = (self.state.q.val() == State::Store) && self.count.q.val().get_bit(0);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::command::{HASH_BEGIN, HASH_END};
+    use crate::golden::sha256::{BLOCK_BYTES, INITIAL, compress};
+
+    fn clock(uut: &mut Hasher<24>) {
+        for level in [true, false] {
+            uut.clock.next = level.into();
+            assert!(simulate(uut, 100));
+        }
+    }
+
+    fn command(uut: &mut Hasher<24>, command: u64) {
+        uut.command.next = command.into();
+        uut.command_valid.next = true;
+        clock(uut);
+        uut.command_valid.next = false;
+        clock(uut);
+        while !uut.ready.val() {
+            clock(uut);
+        }
+    }
+
+    /// No simulation gets through 2^55 blocks, so the counter is set instead.
+    #[test]
+    fn all_eight_bytes_of_the_length_are_in_place() {
+        let blocks = 0x51_2345_6789_ABCDu64;
+        let mut uut = Hasher::<24>::default();
+        uut.connect_all();
+        command(&mut uut, HASH_BEGIN);
+        uut.blocks.q.next = blocks.into();
+        clock(&mut uut);
+        command(&mut uut, HASH_END);
+
+        let mut block = [0; BLOCK_BYTES];
+        block[0] = 0x80;
+        block[56..].copy_from_slice(&(blocks * 512).to_be_bytes());
+        let mut state = INITIAL;
+        compress(&mut state, &block);
+        for (i, byte) in state.into_iter().flat_map(u32::to_be_bytes).enumerate() {
+            uut.digest_index.next = i.to_bits();
+            clock(&mut uut);
+            assert_eq!(uut.digest_byte.val().to_u8(), byte, "byte {i}");
+        }
+    }
+}

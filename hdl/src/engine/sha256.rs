@@ -24,8 +24,8 @@ use crate::golden::sha256::{INITIAL, K};
 use rust_hdl_core::prelude::*;
 use rust_hdl_widgets::prelude::*;
 
-/// Clocks from the last byte of a block until the core takes the next byte.
-pub const CLOCKS_PER_BLOCK: u64 = 77;
+/// Clocks a core is busy with a block.
+pub const CLOCKS_PER_BLOCK: u64 = 76;
 
 /// Address of K(0), of H(7) (the others follow downwards) and of the initial hash value, likewise.
 const K_AT: usize = 2;

@@ -2,6 +2,7 @@
 
 use super::Random;
 use rust_hdl_core::prelude::*;
+use twinseal_hdl::cosim::Trace;
 use twinseal_hdl::engine::Hasher;
 use twinseal_hdl::engine::command::*;
 use twinseal_hdl::golden::merkle::Hash;
@@ -15,19 +16,30 @@ pub struct Bench<const D: usize> {
     pub clocks: u64,
     /// Idle clocks are put between bytes and commands by this.
     pub gaps: Option<Random>,
+    /// Every port in every clock, from the first on, if asked for.
+    pub trace: Option<Trace>,
 }
 
 impl<const D: usize> Bench<D> {
     pub fn new() -> Self {
         let mut uut = Hasher::default();
         uut.connect_all();
-        let mut bench = Self { uut, clocks: 0, gaps: None };
-        bench.clock();
+        Self { uut, clocks: 0, gaps: None, trace: None }
+    }
+
+    /// A bench that records.
+    pub fn recording() -> Self {
+        let mut bench = Self::new();
+        bench.trace = Some(Trace::of(&bench.uut));
         bench
     }
 
     /// One clock with the inputs as they are; outputs are then those before the next clock.
     pub fn clock(&mut self) {
+        self.settle();
+        if let Some(trace) = &mut self.trace {
+            trace.sample(&self.uut);
+        }
         for level in [true, false] {
             self.uut.clock.next = level.into();
             assert!(simulate(&mut self.uut, 100), "the logic does not settle");
