@@ -15,6 +15,7 @@
 #![cfg_attr(feature = "ftdi", deny(unsafe_code))]
 
 mod board;
+pub mod boards;
 mod error;
 pub mod link;
 mod provider;

@@ -4,8 +4,12 @@ use std::time::Instant;
 
 use crate::Error;
 
+#[cfg(feature = "ftdi")]
+mod ftdi;
 mod serial;
 
+#[cfg(feature = "ftdi")]
+pub use ftdi::{FlowControl, Ftdi};
 pub use serial::Serial;
 
 /// A byte pipe to one board. Implementations neither interpret nor buffer more than the line itself does.
