@@ -16,8 +16,10 @@ mod board;
 mod error;
 #[allow(unsafe_code)]
 mod ffi;
+mod link;
 mod pty;
 
 pub use board::{BAUD, CLOCK_HZ, QUEUE_BYTES, QUIET_CYCLES, SimBoard, Usage};
 pub use error::SimError;
+pub use link::{Plug, SimLink};
 pub use pty::PtyServer;
