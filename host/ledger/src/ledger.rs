@@ -344,7 +344,7 @@ impl Ledger {
         let mut state = state::genesis(&self.genesis)?;
         let mut previous = genesis_header(&self.genesis)?;
         let bad = |height, reason| Error::BadBlock { height, reason };
-        // The tip before the blocks: more may come meanwhile.
+        // Held throughout, so that no block comes meanwhile.
         let tip = lock(&self.tip);
         let first = self.store.header(Height(0))?.ok_or(bad(Height(0), "it is missing"))?;
         first.verify(&self.genesis.orderer).map_err(|_| bad(Height(0), "its signature is wrong"))?;

@@ -17,7 +17,8 @@ pub trait Orderer: Send {
     /// Takes an admitted transaction. It is not ordered before it comes back from [`Orderer::next_batch`].
     fn submit(&mut self, transaction: Transaction) -> Result<(), Error>;
 
-    /// The next batch, in order and within the rules; `None` when nothing is ordered.
+    /// The next batch, in order and within the rules. A remote service waits for what was submitted here; `None` means
+    /// that nothing of it will come.
     fn next_batch(&mut self) -> Result<Option<Vec<Transaction>>, Error>;
 }
 

@@ -1,10 +1,12 @@
 //! What was acknowledged survives: a child process submits from several threads and prints each id once it has the
 //! receipt; the parent kills it with SIGKILL, again and again, and then looks for every id. Then the same on a disk that
 //! is really full: a file size limit. No harness, because the test binary is its own child.
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -13,7 +15,7 @@ use std::time::Duration;
 use common::*;
 use twinseal_ledger::*;
 
-const KILLS: u64 = 6;
+const KILLS: usize = 6;
 const THREADS: u8 = 3;
 
 fn main() {
@@ -56,9 +58,9 @@ fn child(path: &Path) {
                         fee,
                     };
                     match ledger.submit(sign(&key, nonce, kind)).and_then(Receipt::applied) {
-                        Ok(receipt) => writeln!(std::io::stdout(), "{}", receipt.id).unwrap(),
+                        Ok(receipt) => println!("{}", receipt.id),
                         Err(e) => {
-                            writeln!(std::io::stdout(), "refused {} {e}", e.code()).unwrap();
+                            println!("refused {} {e}", e.code());
                             return;
                         }
                     }
@@ -79,18 +81,24 @@ fn killed_processes_lose_nothing_acknowledged() {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let output = BufReader::new(child.stdout.take().unwrap());
-        let reader = std::thread::spawn(move || output.lines().map_while(Result::ok).collect::<Vec<_>>());
-        // Different moments, and in the first round while the file is being made.
-        std::thread::sleep(Duration::from_millis(if round == 0 { 3 } else { 150 + 37 * round }));
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let mut seen = Vec::new();
+        if round == 0 {
+            // While the file is being made.
+            std::thread::sleep(Duration::from_millis(3));
+        } else {
+            seen.extend(lines.by_ref().take(20 + 7 * round));
+        }
         child.kill().unwrap();
         child.wait().unwrap();
-        for line in reader.join().unwrap() {
+        seen.extend(lines);
+        assert!(seen.len() >= 20 * round.min(1), "the child stopped by itself: {seen:?}");
+        for line in seen {
+            assert!(!line.starts_with("refused"), "{line}");
             // The last line may be cut short by the kill; an id is 64 digits.
             if line.len() == 64 {
                 acknowledged.insert(line.parse::<TransactionId>().unwrap());
             }
-            assert!(!line.starts_with("refused"), "{line}");
         }
     }
     let ledger = open(&path, Arc::new(SystemClock)).unwrap();

@@ -1,5 +1,7 @@
 //! A damaged file is an error that says so when it is opened: never a panic, never a wrong answer, never a quiet step
 //! back to an older block.
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -42,7 +44,9 @@ fn flipped_bits_are_refused_or_harmless() {
     for good in files(folder.path()) {
         assert_eq!(examine(folder.path(), &good), Ok(BLOCKS.into()));
         let (mut refused, mut harmless) = (0, 0);
-        for at in (0..good.len()).step_by(1499) {
+        // The header and a sample of every page that holds anything.
+        let used = |at: &usize| good[at & !4095..].iter().take(4096).any(|b| *b != 0);
+        for at in (0..320).step_by(16).chain((320..good.len()).step_by(2311).filter(used)) {
             let mut bytes = good.clone();
             bytes[at] ^= 1 << (at % 8);
             match examine(folder.path(), &bytes) {

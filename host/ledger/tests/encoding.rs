@@ -1,4 +1,6 @@
 //! Everything that is parsed comes back as it was, and nothing that is parsed can panic.
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::*;
@@ -50,6 +52,8 @@ fn parse_all(bytes: &[u8]) {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn random_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..9000)) {
         parse_all(&bytes);

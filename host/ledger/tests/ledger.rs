@@ -1,4 +1,6 @@
 //! The facade: what each transaction does, what is refused, restart, proofs, and threads.
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::collections::HashSet;
@@ -393,7 +395,7 @@ fn threads_share_blocks() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 16, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Whatever is submitted, money is conserved, a record keeps its first owner, and executing again gives the same.
     #[test]

@@ -1,4 +1,6 @@
 //! The orderer's promises (Tang 2025, III.A): high before low by fee, and a share of every block for the low level.
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::collections::VecDeque;
@@ -30,7 +32,7 @@ fn is_low(t: &Transaction) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Rounds of arrivals, as many high ones as fit or more: every batch is within the limits and in order, gives the
     /// low level its share, keeps it first in first out, and takes no worse high one while a better one waits.

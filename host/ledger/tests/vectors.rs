@@ -1,5 +1,7 @@
 //! Published vectors: ML-DSA-65 from NIST ACVP and Wycheproof, Merkle proofs from transparency-dev; and a second
 //! implementation of ML-DSA as an oracle.
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::path::Path;
@@ -152,8 +154,11 @@ fn proof(test: &Value) -> Option<Vec<merkle::Hash>> {
     test["proof"].as_array().unwrap_or(&empty).iter().map(|p| base64(p).try_into().ok()).collect()
 }
 
+/// Some vectors have words for roots; padded with zeros they are as equal or different as before. `None` for no root.
 fn hash(value: &Value) -> Option<merkle::Hash> {
-    if value.is_null() { None } else { base64(value).try_into().ok() }
+    let mut bytes = value.as_str().filter(|text| !text.is_empty()).map(|_| base64(value))?;
+    bytes.resize(bytes.len().max(32), 0);
+    bytes.try_into().ok()
 }
 
 #[test]
@@ -201,8 +206,8 @@ fn merkle_proofs_of_all_small_trees() {
         let head = merkle::tree_head(tree);
         for index in 0..size {
             let path = merkle::inclusion_path(tree, index).unwrap();
-            for other in 0..size {
-                let leaf = merkle::leaf_hash(&leaves[other]);
+            for (other, leaf) in tree.iter().enumerate() {
+                let leaf = merkle::leaf_hash(leaf);
                 let accepted =
                     merkle::verify_inclusion(&leaf, index as u64, size as u64, &path, &head).is_ok();
                 assert_eq!(accepted, other == index);

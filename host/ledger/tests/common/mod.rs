@@ -1,4 +1,5 @@
 //! A small consortium for the tests: an orderer, a patient, a doctor and a cloud.
+#![allow(clippy::unwrap_used)]
 #![allow(dead_code, unreachable_pub)] // each test binary uses its own part
 
 use std::path::Path;
