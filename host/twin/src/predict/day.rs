@@ -6,6 +6,15 @@ use crate::Series;
 const MIN_WINDOW_MS: u32 = 300_000;
 const DAY_MS: i64 = 86_400_000;
 
+fn window_ms(series: &Series) -> i64 {
+    i64::from(series.step_ms().max(MIN_WINDOW_MS))
+}
+
+/// Windows of a day.
+pub(super) fn columns(series: &Series) -> usize {
+    (DAY_MS as u64).div_ceil(window_ms(series) as u64) as usize
+}
+
 /// Means of the observed cells of each (day, window); `None` where there is none.
 pub(super) struct DayMatrix {
     pub(super) columns: usize,
@@ -18,8 +27,7 @@ pub(super) struct DayMatrix {
 impl DayMatrix {
     /// Days are local calendar days: the series' clock is local.
     pub(super) fn new(series: &Series) -> Self {
-        let window_ms = i64::from(series.step_ms().max(MIN_WINDOW_MS));
-        let columns = (DAY_MS as u64).div_ceil(window_ms as u64) as usize;
+        let (window_ms, columns) = (window_ms(series), columns(series));
         let first_day = series.start_ms().div_euclid(DAY_MS);
         let mut matrix = Self { columns, rows: Vec::new(), window_ms, first_day };
         // Only days with an observation are rows, but rows are addressed by day.

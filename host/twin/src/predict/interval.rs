@@ -14,8 +14,9 @@ const HIDDEN_PERCENT: u32 = 10;
 /// make the tails look thin.
 const PASSES: std::ops::Range<u64> = 0x5eed..0x5eed + 10;
 const ENOUGH_RESIDUALS: usize = 4000;
-/// Gap lengths that errors are collected for, in cells; a gap belongs to the first that is not shorter.
-const GAP_LENGTHS: [usize; 7] = [1, 2, 3, 6, 12, 24, 48];
+/// Gap lengths that errors are collected for, in cells; a gap belongs to the first that is not shorter. The
+/// last is the longest that is bridged: five minutes at 4 Hz.
+const GAP_LENGTHS: [usize; 11] = [1, 2, 3, 6, 12, 24, 48, 120, 300, 600, 1200];
 
 /// How cells are hidden to measure a method.
 #[derive(Clone, Copy)]

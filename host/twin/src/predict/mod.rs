@@ -11,8 +11,8 @@
 //! that the missing cells are like the observed ones; a sensor that fails at extremes breaks it.
 //!
 //! **Which one.** On glucose, [`pchip`] is better than [`linear`], and both are far better than
-//! [`time_of_day_mean`] and [`lsh`] for gaps up to hours; the figures are in `examples/compare.rs`.
-//! [`lsh`] is built as published, for comparison.
+//! [`time_of_day_mean`] and [`lsh`] for gaps up to hours; `examples/compare.rs` prints the figures. [`lsh`] is
+//! built as published, for comparison.
 
 mod day;
 mod interval;
