@@ -18,6 +18,7 @@ mod board;
 pub mod boards;
 mod error;
 pub mod link;
+mod planner;
 mod provider;
 mod session;
 mod software;
@@ -25,6 +26,7 @@ mod software;
 pub use board::{Board, Options};
 pub use error::{Error, Interface, StatusCode};
 pub use link::Link;
+pub use planner::{Choice, Cost, Planner};
 pub use provider::{DeriveSlot, Digest, EntropySlot, HashSlot, MerkleSlot, Provider};
 
 /// Bytes asked of a reader at a time.
