@@ -44,6 +44,11 @@ const VOLUME_DL: f64 = 1.88 * 80.0;
 /// Extra hepatic glucose at the height of dawn, mg/dL/min.
 const DAWN_MG_DL_MIN: f64 = 0.45;
 
+/// What the model leaves out (activity, stress, fat and protein): a wandering basal level, its standard
+/// deviation and how long it remembers.
+const WANDER_SD_MG_DL: f64 = 9.0;
+const WANDER_MIN: f64 = 240.0;
+
 const SENSOR_LAG_MIN: f64 = 8.0;
 /// Standard deviation and correlation over five minutes of the sensor's noise.
 const NOISE_SD_MG_DL: f64 = 2.5;
@@ -61,8 +66,8 @@ pub(super) fn meals(rng: &mut Rng, days: u32) -> Vec<Intake> {
     let mut meals = Vec::new();
     for day in 0..days as usize {
         let mut eat = |rng: &mut Rng, hour: f64, grams: f64| {
-            let minute = (hour * 60.0 + 25.0 * rng.normal()).clamp(0.0, 1439.0);
-            let carbohydrates_g = (grams * (1.0 + 0.3 * rng.normal())).clamp(10.0, 150.0);
+            let minute = (hour * 60.0 + 45.0 * rng.normal()).clamp(0.0, 1439.0);
+            let carbohydrates_g = (grams * (1.0 + 0.4 * rng.normal())).clamp(10.0, 150.0);
             meals.push(Intake { minute: day * MINUTES_PER_DAY + minute as usize, carbohydrates_g });
         };
         eat(rng, 7.5, 45.0);
@@ -83,7 +88,7 @@ pub(super) fn plasma(rng: &mut Rng, days: u32, meals: &[Intake]) -> Vec<f64> {
     let basal = GB_MG_DL + 4.0 * rng.normal().clamp(-2.0, 2.0);
     let (mut g, mut x, mut i) = (basal, 0.0, IB_MU_L);
     let (mut gut1_mg, mut gut2_mg) = (0.0, 0.0);
-    let mut sensitivity = person;
+    let (mut sensitivity, mut wander) = (person, 0.0);
     let mut next_meal = meals.iter().peekable();
     let mut plasma = Vec::with_capacity(days as usize * MINUTES_PER_DAY);
     for minute in 0..days as usize * MINUTES_PER_DAY {
@@ -95,7 +100,8 @@ pub(super) fn plasma(rng: &mut Rng, days: u32, meals: &[Intake]) -> Vec<f64> {
         }
         plasma.push(g);
         let appearance = gut2_mg / T_MAX_MIN / VOLUME_DL;
-        let dg = -P1 * (g - basal) - x * g + appearance + dawn(minute % MINUTES_PER_DAY);
+        wander += -wander / WANDER_MIN + WANDER_SD_MG_DL * (2.0 / WANDER_MIN).sqrt() * rng.normal();
+        let dg = -P1 * (g - basal - wander) - x * g + appearance + dawn(minute % MINUTES_PER_DAY);
         let dx = -P2 * x + sensitivity * P3 * (i - IB_MU_L);
         let di = -N * (i - IB_MU_L) + GAMMA * (g - H_MG_DL).max(0.0);
         gut2_mg += (gut1_mg - gut2_mg) / T_MAX_MIN;

@@ -1,10 +1,11 @@
 //! A simulated patient, the built-in input where no export is at hand.
 //!
-//! Glucose comes from a minimal model with meals, insulin and a dawn effect ([`glucose`]), seen through a
+//! Glucose comes from a minimal model with meals, insulin and a dawn effect (`glucose.rs`), seen through a
 //! sensor with lag, noise and lost hours; electrodermal activity from a tonic level with skin conductance
-//! responses ([`eda`]). A patient is written as the files its sensors would write, so everything behind it
+//! responses (`eda.rs`). A patient is written as the files its sensors would write, so everything behind it
 //! goes through the same parsers as real data. It is physiologically plausible, not a clinical simulator:
-//! use it for demonstrations and tests, not to choose a dose or to claim accuracy.
+//! use it for demonstrations and tests, not to choose a dose or to claim a predictor's accuracy. Its meals
+//! are eaten at once and rise faster than most, so it is harder than real data for gaps of hours.
 
 mod eda;
 mod glucose;
