@@ -4,8 +4,9 @@ mod link_bench;
 
 use std::collections::VecDeque;
 
-use link_bench::{Rng, encoded, fall, random_request, rise, settle, spoil, tick};
+use link_bench::{Rng, encoded, fall, random_request, rise, settle, spoil, tick, verilated};
 use rust_hdl_core::prelude::*;
+use twinseal_hdl::cosim::Trace;
 use twinseal_hdl::link::crc::CrcStep;
 use twinseal_hdl::link::deframe::{CobsDecoder, FrameCheck};
 use twinseal_hdl::link::queue::PacketQueue;
@@ -34,6 +35,7 @@ fn crc_is_that_of_the_wire() {
 fn cobs_is_that_of_the_wire() {
     let mut uut = CobsDecoder::default();
     uut.connect_all();
+    let mut trace = Trace::of(&uut);
     let mut golden = cobs::Decoder::new();
     let mut rng = Rng(2);
     let mut line = VecDeque::new();
@@ -58,7 +60,7 @@ fn cobs_is_that_of_the_wire() {
         let byte = if rng.one_in(4) { None } else { line.pop_front() };
         uut.valid.next = byte.is_some();
         uut.character.next = u64::from(byte.unwrap_or(0x55)).into();
-        tick!(uut);
+        tick!(uut, trace);
         let got = match (uut.data_valid.val(), uut.delimiter.val(), uut.was_open.val(), uut.was_cut.val()) {
             (true, false, ..) => Step::Byte(uut.data.val().index() as u8),
             (false, true, true, false) => Step::End,
@@ -68,6 +70,7 @@ fn cobs_is_that_of_the_wire() {
         };
         assert_eq!(got, byte.map_or(Step::Pending, |b| golden.push(b)));
     }
+    verilated("cobs decoder", &uut, &trace);
 }
 
 /// From characters to the head of the queue.
@@ -112,6 +115,7 @@ impl Logic for Receiver {
 /// A [`Receiver`] with what came out of it.
 struct Bench {
     uut: Receiver,
+    trace: Trace,
     got: Vec<u8>,
     bad: usize,
 }
@@ -120,7 +124,8 @@ impl Bench {
     fn new() -> Self {
         let mut uut = Receiver::default();
         uut.connect_all();
-        Self { uut, got: Vec::new(), bad: 0 }
+        let trace = Trace::of(&uut);
+        Self { uut, trace, got: Vec::new(), bad: 0 }
     }
 
     fn clock(&mut self, byte: Option<u8>, broken: bool, pop: bool) {
@@ -135,6 +140,7 @@ impl Bench {
         if self.uut.pop.val() {
             self.got.push(self.uut.data.val().index() as u8);
         }
+        self.trace.sample(&self.uut);
         rise!(self.uut);
     }
 }
@@ -199,6 +205,7 @@ fn good_frames_come_out_and_spoilt_ones_leave_no_trace() {
     assert!(expected.len() > 10_000 && expected_bad > 100, "{} {expected_bad}", expected.len());
     assert_eq!(bench.bad, expected_bad);
     assert_eq!(bench.got, expected);
+    verilated("receiver", &bench.uut, &bench.trace);
 }
 
 /// A frame with a right CRC around the given plain bytes of header and payload.

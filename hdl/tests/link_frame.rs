@@ -2,8 +2,9 @@
 
 mod link_bench;
 
-use link_bench::{Rng, encoded, fall, rise};
+use link_bench::{Rng, encoded, fall, rise, verilated};
 use rust_hdl_core::prelude::*;
+use twinseal_hdl::cosim::Trace;
 use twinseal_hdl::link::frame::Framer;
 use twinseal_wire::{Frame, MAX_RESPONSE_BYTES};
 
@@ -12,6 +13,7 @@ fn every_response_is_encoded_as_the_wire_does() {
     let mut rng = Rng(5);
     let mut uut = Framer::default();
     uut.connect_all();
+    let mut trace = Trace::of(&uut);
     for round in 0..300 {
         let len = if round <= MAX_RESPONSE_BYTES { round } else { rng.below(MAX_RESPONSE_BYTES + 1) };
         let mut payload = rng.bytes(len);
@@ -42,6 +44,7 @@ fn every_response_is_encoded_as_the_wire_does() {
             if take && uut.line_valid.val() {
                 got.push(uut.line_data.val().index() as u8);
             }
+            trace.sample(&uut);
             rise!(uut);
             finished |= finish;
             clocks += 1;
@@ -49,4 +52,5 @@ fn every_response_is_encoded_as_the_wire_does() {
         }
         assert_eq!(got, expected, "round {round}");
     }
+    verilated("framer", &uut, &trace);
 }

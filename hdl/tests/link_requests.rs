@@ -4,8 +4,9 @@ mod link_bench;
 
 use std::collections::VecDeque;
 
-use link_bench::{LineIn, LineOut, Rng, encoded, fall, random_request, rise, spoil};
+use link_bench::{LineIn, LineOut, Rng, encoded, fall, random_request, rise, spoil, verilated};
 use rust_hdl_core::prelude::*;
+use twinseal_hdl::cosim::Trace;
 use twinseal_hdl::engine::command;
 use twinseal_hdl::golden::board::{GoldenBoard, Options};
 use twinseal_hdl::golden::merkle::{Merkle, Refusal};
@@ -15,6 +16,8 @@ use twinseal_hdl::link::registers::Identity;
 use twinseal_wire::{self as wire, Frame, MAX_IN_FLIGHT, RX_BUFFER_BYTES, hash_flags, opcode, register};
 
 const TREE_DEPTH: u32 = 2;
+/// Longest delay of the slow engine, in clocks.
+const SLOW: usize = 400;
 
 fn options() -> Options {
     Options { build_id: 0xB111_D1D0, tree_depth: TREE_DEPTH, ..Options::default() }
@@ -77,6 +80,7 @@ impl Engine {
 
 struct Bench<const T: usize> {
     uut: Link<T>,
+    trace: Option<Trace>,
     engine: Engine,
     out: LineOut,
     back: LineIn,
@@ -92,7 +96,15 @@ impl<const T: usize> Bench<T> {
         let mut uut = Link::new(clocks_per_bit as u64, identity);
         uut.connect_all();
         let out = LineOut::new(clocks_per_bit as f64);
-        Self { uut, engine: Engine::new(), out, back: LineIn::new(clocks_per_bit), rng: Rng(77), slow }
+        Self {
+            uut,
+            trace: None,
+            engine: Engine::new(),
+            out,
+            back: LineIn::new(clocks_per_bit),
+            rng: Rng(77),
+            slow,
+        }
     }
 
     /// One clock; a byte if one came back.
@@ -121,6 +133,9 @@ impl<const T: usize> Bench<T> {
                 self.engine.data(self.uut.engine_data.val().index() as u8);
             }
         }
+        if let Some(trace) = &mut self.trace {
+            trace.sample(&self.uut);
+        }
         rise!(self.uut);
         self.back.push(self.uut.uart_tx.val())
     }
@@ -130,6 +145,7 @@ impl<const T: usize> Bench<T> {
 /// Returns the most requests that were in flight.
 fn converse<const T: usize>(clocks_per_bit: usize, slow: usize, requests: usize, max_data: usize) -> usize {
     let mut bench = Bench::<T>::new(clocks_per_bit, slow);
+    bench.trace = (slow == SLOW).then(|| Trace::of(&bench.uut));
     let mut golden = GoldenBoard::new(options());
     let mut rng = Rng(requests as u64);
     let mut expected = VecDeque::new();
@@ -170,17 +186,20 @@ fn converse<const T: usize>(clocks_per_bit: usize, slow: usize, requests: usize,
             }
         }
     }
+    if let Some(trace) = &bench.trace {
+        verilated("link", &bench.uut, trace);
+    }
     most
 }
 
 #[test]
 fn a_fast_engine() {
-    converse::<2>(4, 3, 100, 30);
+    converse::<2>(4, 3, 60, 30);
 }
 
 #[test]
 fn a_slow_engine_with_requests_in_flight() {
-    let most = converse::<2>(4, 400, 60, 40);
+    let most = converse::<2>(4, SLOW, 60, 40);
     assert!(most >= 4, "only {most} in flight");
 }
 

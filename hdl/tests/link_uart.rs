@@ -2,8 +2,9 @@
 
 mod link_bench;
 
-use link_bench::{LineOut, Rng, fall, rise, tick};
+use link_bench::{LineOut, Rng, fall, rise, tick, verilated};
 use rust_hdl_core::prelude::*;
+use twinseal_hdl::cosim::Trace;
 use twinseal_hdl::link::uart::{UartRx, UartTx};
 
 #[derive(Debug, PartialEq)]
@@ -34,14 +35,15 @@ fn receive<const T: usize>(clocks_per_bit: u64, line_clocks: f64, characters: us
     }
     let mut uut = UartRx::<T>::new(clocks_per_bit);
     uut.connect_all();
+    let mut trace = Trace::of(&uut);
     let mut got = Vec::new();
     for _ in 0..5 * clocks_per_bit {
         uut.rx.next = true;
-        tick!(uut);
+        tick!(uut, trace);
     }
     while !line.done() {
         uut.rx.next = line.next_level();
-        tick!(uut);
+        tick!(uut, trace);
         assert!(!(uut.valid.val() && uut.broken.val()));
         if uut.valid.val() {
             got.push(Event::Byte(uut.data.val().index() as u8));
@@ -51,6 +53,9 @@ fn receive<const T: usize>(clocks_per_bit: u64, line_clocks: f64, characters: us
         }
     }
     assert_eq!(got, expected, "{clocks_per_bit} clocks, line {line_clocks}");
+    if line_clocks == 4.0 {
+        verilated("uart receiver", &uut, &trace);
+    }
 }
 
 #[test]
@@ -83,6 +88,7 @@ fn transmit<const T: usize>(clocks_per_bit: usize, characters: usize) {
     let mut rng = Rng(clocks_per_bit as u64);
     let mut uut = UartTx::<T>::new(clocks_per_bit as u64);
     uut.connect_all();
+    let mut trace = Trace::of(&uut);
     let mut expected = std::collections::VecDeque::new();
     let mut sent = 0;
     while sent < characters || !expected.is_empty() {
@@ -93,6 +99,7 @@ fn transmit<const T: usize>(clocks_per_bit: usize, characters: usize) {
         fall!(uut);
         let taken = offer && uut.ready.val();
         assert_eq!(uut.ready.val(), expected.is_empty());
+        trace.sample(&uut);
         rise!(uut);
         if taken {
             sent += 1;
@@ -103,6 +110,9 @@ fn transmit<const T: usize>(clocks_per_bit: usize, characters: usize) {
             expected.push_back(true);
         }
         assert_eq!(uut.tx.val(), expected.pop_front().unwrap_or(true));
+    }
+    if clocks_per_bit == 4 {
+        verilated("uart transmitter", &uut, &trace);
     }
 }
 

@@ -2,6 +2,8 @@
 #![allow(dead_code, unused_macros, unused_imports)] // every test binary uses its own part
 
 use rust_hdl_core::prelude::*;
+use twinseal_hdl::Error;
+use twinseal_hdl::cosim::Trace;
 use twinseal_wire::{
     self as wire, Frame, MAX_ENCODED_BYTES, MAX_RESPONSE_BYTES, hash_flags, merkle_flags, opcode, register,
 };
@@ -27,10 +29,15 @@ macro_rules! rise {
 }
 pub(crate) use rise;
 
-/// A whole clock.
+/// A whole clock, recorded in `$trace` if one is given.
 macro_rules! tick {
     ($uut:expr) => {{
         $crate::link_bench::fall!($uut);
+        $crate::link_bench::rise!($uut);
+    }};
+    ($uut:expr, $trace:expr) => {{
+        $crate::link_bench::fall!($uut);
+        $trace.sample(&$uut);
         $crate::link_bench::rise!($uut);
     }};
 }
@@ -39,6 +46,15 @@ pub(crate) use tick;
 /// Lets `uut` come to rest.
 pub(crate) fn settle<B: Block>(uut: &mut B) {
     assert!(simulate(uut, SETTLE_PASSES), "the circuit does not settle");
+}
+
+/// The third leg: what was recorded of `uut`, replayed against its Verilog.
+pub(crate) fn verilated<B: Block>(name: &str, uut: &B, trace: &Trace) {
+    match trace.replay(name, &generate_verilog(uut), "top") {
+        Err(error @ Error::ToolMissing { .. }) => println!("skipped: {error}"),
+        Err(error) => panic!("{error}"),
+        Ok(replay) => assert!(replay.clocks > 0 && replay.outputs > 0),
+    }
 }
 
 /// SplitMix64: a seed gives the same test everywhere.
