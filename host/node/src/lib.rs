@@ -1,2 +1,24 @@
-//! The twinseal command and the twinseald daemon
+//! The software of a participant: the `twinseal` command and the `twinseald` daemon, and the node both are made of.
+//!
+//! Start at [`node::Node`] for what a node does, at [`demo`] to see it do it.
 #![forbid(unsafe_code)]
+
+pub mod api;
+pub mod client;
+pub mod config;
+pub mod demo;
+pub mod doctor;
+pub mod engines;
+pub mod entropy;
+mod error;
+pub mod identity;
+pub mod node;
+pub mod reader;
+pub mod record;
+pub mod report;
+pub mod seal;
+pub mod store;
+pub mod upload;
+pub mod verify;
+
+pub use error::Error;

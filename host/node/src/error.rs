@@ -1,0 +1,244 @@
+//! Everything that can go wrong in a node, with a stable code and what to do about it.
+
+use std::path::Path;
+
+use thiserror::Error as ThisError;
+
+/// An error of the node; its text ends with the remedy. Messages never contain keys or patient data.
+#[derive(Debug, ThisError)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file or folder could not be used.
+    #[error("could not {action} {path}: {source}; check that it exists, its permissions and the free space")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        path: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Sealed bytes did not open.
+    #[error(
+        "the sealed data did not open: wrong key, or the data or its header was changed; fetch it again, and if it fails again treat it as tampered"
+    )]
+    Unsealed,
+    /// Bytes that should be a record are not.
+    #[error("the record is malformed; fetch it again, and if it fails again treat it as tampered")]
+    Malformed,
+    /// A record of a format this build does not know.
+    #[error(
+        "the record has format {version} and signature suite {suite:?}, which this build does not know; update twinseal"
+    )]
+    UnknownFormat {
+        /// Format of the blob.
+        version: u8,
+        /// Signature suite it names.
+        suite: String,
+    },
+    /// The signature does not verify.
+    #[error(
+        "the doctor's signature does not fit this record; do not use it, and ask the doctor to submit it again"
+    )]
+    BadSignature,
+    /// The record is signed by somebody else.
+    #[error(
+        "the record is signed by another key than the ledger names for it; do not use it, and tell its owner"
+    )]
+    WrongSigner,
+    /// The blob is not the one on the ledger.
+    #[error(
+        "record {record} in the store does not match its hashes on the ledger; do not use it, and tell the store's operator"
+    )]
+    LedgerMismatch {
+        /// Record number.
+        record: String,
+    },
+    /// Not a record number.
+    #[error("{text:?} is not a record number; it is 32 hex digits, as `twinseal put` printed them")]
+    BadRecordNumber {
+        /// What was given, cut to 64 characters.
+        text: String,
+    },
+    /// Not a section name.
+    #[error("a section name is 1 to 64 of a-z, 0-9, '-' and '/'; rename the section")]
+    BadSectionName,
+    /// The record has no such section.
+    #[error("the record has no section {name:?}; `twinseal verify` lists its sections")]
+    NoSuchSection {
+        /// What was asked for.
+        name: String,
+    },
+    /// Nothing under this hash.
+    #[error("the store has no object {hash}; check that the node uses the store the record was put in")]
+    ObjectMissing {
+        /// SHA-256, hex.
+        hash: String,
+    },
+    /// The store gave other bytes than were asked for.
+    #[error(
+        "the store returned {actual} for object {hash}: it was altered; restore it from a replica and do not use it"
+    )]
+    ObjectTampered {
+        /// SHA-256 asked for, hex.
+        hash: String,
+        /// SHA-256 of what came, hex.
+        actual: String,
+    },
+    /// Past a size limit.
+    #[error("{bytes} bytes are more than the limit of {limit}; split the record")]
+    ObjectTooLarge {
+        /// Size of what was given.
+        bytes: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// The object store failed.
+    #[error(
+        "the object store failed: {0}; nothing was registered, so free space or repair the store and put again"
+    )]
+    Store(#[from] object_store::Error),
+    /// No paid lease.
+    #[error(
+        "the owner has no paid storage lease with {needed_bytes} bytes free; pay one with `twinseal lease`, then put again"
+    )]
+    NoLease {
+        /// Bytes the upload needs.
+        needed_bytes: u64,
+    },
+    /// The root secret is readable by others.
+    #[error(
+        "the root secret {path} has mode {mode:o}; it must be readable by its owner only: chmod 600 it, and replace it if others may have read it"
+    )]
+    RootExposed {
+        /// The file.
+        path: String,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// The root secret is not 32 bytes.
+    #[error(
+        "the root secret {path} is not 32 bytes; restore it from its backup: without it the node's records cannot be opened by their owner"
+    )]
+    RootMalformed {
+        /// The file.
+        path: String,
+    },
+    /// A configuration file or flag is wrong.
+    #[error("configuration: {reason}")]
+    Config {
+        /// What is wrong, where, and what would be right.
+        reason: String,
+    },
+    /// The daemon could not be reached or did not understand.
+    #[error("the daemon at {url} {reason}")]
+    Daemon {
+        /// Where it should be.
+        url: String,
+        /// What happened and what to do.
+        reason: String,
+    },
+    /// The request lacks the daemon's token.
+    #[error(
+        "this request needs the daemon's token; pass --token-file with the api.token in the daemon's data folder"
+    )]
+    Unauthorized,
+    /// The daemon refused, with its own code and remedy.
+    #[error("{message}")]
+    Refused {
+        /// The daemon's error code.
+        code: String,
+        /// The daemon's error text.
+        message: String,
+    },
+    /// Not on the ledger.
+    #[error("the ledger has no record {record}; check the number, or ask the node the record was put in")]
+    NoSuchRecord {
+        /// Record number.
+        record: String,
+    },
+    /// An upload that cannot be read as what it should be.
+    #[error("the upload is not usable: {reason}")]
+    BadUpload {
+        /// What is wrong and what would be right.
+        reason: String,
+    },
+    /// A task was cut off.
+    #[error("the operation was interrupted before it was acknowledged; run it again, it is safe to repeat")]
+    Interrupted,
+    /// Not a key file.
+    #[error("this is not a reader's key file; use one that `twinseal reader` wrote")]
+    BadReaderKeys,
+    /// An authority this node does not run.
+    #[error("this node does not run the authority {authority:?}; ask that authority for the key")]
+    UnknownAuthority {
+        /// Its name.
+        authority: String,
+    },
+    /// Another ledger than the pinned one.
+    #[error("the daemon follows the ledger {found}, not the pinned one; check --chain and --url")]
+    WrongChain {
+        /// Chain id the daemon gave.
+        found: String,
+    },
+    /// From the driver.
+    #[error(transparent)]
+    Driver(#[from] twinseal_driver::Error),
+    /// The virtual board could not be powered on.
+    #[error(transparent)]
+    Sim(#[from] twinseal_sim::SimError),
+    /// From attribute encryption.
+    #[error(transparent)]
+    Abe(#[from] twinseal_abe::Error),
+    /// From the ledger.
+    #[error(transparent)]
+    Ledger(#[from] twinseal_ledger::Error),
+    /// From the streams and predictions.
+    #[error(transparent)]
+    Twin(#[from] twinseal_twin::Error),
+}
+
+impl Error {
+    /// An I/O error with what was tried and where.
+    pub fn io(action: &'static str, path: &Path, source: std::io::Error) -> Self {
+        Self::Io { action, path: path.display().to_string(), source }
+    }
+
+    /// Stable across versions and unique across crates; scripts may match on it.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Io { .. } => "TSL-NOD-001",
+            Self::Unsealed => "TSL-NOD-002",
+            Self::Malformed => "TSL-NOD-003",
+            Self::UnknownFormat { .. } => "TSL-NOD-004",
+            Self::BadSignature => "TSL-NOD-005",
+            Self::WrongSigner => "TSL-NOD-006",
+            Self::LedgerMismatch { .. } => "TSL-NOD-007",
+            Self::BadRecordNumber { .. } => "TSL-NOD-008",
+            Self::BadSectionName => "TSL-NOD-009",
+            Self::NoSuchSection { .. } => "TSL-NOD-010",
+            Self::ObjectMissing { .. } => "TSL-NOD-011",
+            Self::ObjectTampered { .. } => "TSL-NOD-012",
+            Self::ObjectTooLarge { .. } => "TSL-NOD-013",
+            Self::Store(_) => "TSL-NOD-014",
+            Self::NoLease { .. } => "TSL-NOD-015",
+            Self::RootExposed { .. } => "TSL-NOD-016",
+            Self::RootMalformed { .. } => "TSL-NOD-017",
+            Self::Config { .. } => "TSL-NOD-018",
+            Self::Daemon { .. } => "TSL-NOD-019",
+            Self::Unauthorized => "TSL-NOD-020",
+            Self::Refused { .. } => "TSL-NOD-021",
+            Self::NoSuchRecord { .. } => "TSL-NOD-022",
+            Self::BadUpload { .. } => "TSL-NOD-023",
+            Self::Interrupted => "TSL-NOD-024",
+            Self::BadReaderKeys => "TSL-NOD-025",
+            Self::UnknownAuthority { .. } => "TSL-NOD-026",
+            Self::WrongChain { .. } => "TSL-NOD-027",
+            Self::Driver(e) => e.code(),
+            Self::Sim(e) => e.code(),
+            Self::Abe(e) => e.code(),
+            Self::Ledger(e) => e.code(),
+            Self::Twin(e) => e.code(),
+        }
+    }
+}

@@ -1,0 +1,610 @@
+//! One node: the owner's identity, a cloud gateway in front of the object store, a solo ledger, two attribute authorities
+//! and whatever engines are plugged in. In this first form the roles of owner, doctor, cloud and orderer live in one
+//! process, each with a key pair of its own; every check between them is made all the same.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use twinseal_abe as abe;
+use twinseal_driver::{MerkleSlot, Provider};
+use twinseal_ledger::{
+    Access, AccountId, Clock, Genesis, Kind, Ledger, Level, Member, Receipt, Record, Rules, SigningKey,
+    SystemClock, Transaction, TreeHasher,
+};
+use twinseal_twin::{Filled, Series};
+use utoipa::ToSchema;
+use zeroize::Zeroizing;
+
+use crate::Error;
+use crate::config::Config;
+use crate::engines::Engines;
+use crate::identity::{self, Identity};
+use crate::reader::ReaderKeys;
+use crate::record::{self, Header, RecordNumber, SectionName, SignedRecord};
+use crate::store::Objects;
+use crate::upload::Upload;
+
+/// The authorities of a new node.
+pub const AUTHORITIES: [&str; 2] = ["hospital", "institute"];
+/// What the owner starts with, in the ledger's smallest unit.
+const OPENING_BALANCE: u64 = 1_000_000_000;
+/// Price of a lease per mebibyte and day, rounded up.
+const LEASE_PRICE: u64 = 1;
+/// Fee of a time-sensitive registration.
+const STREAM_FEE: u64 = 10;
+
+/// An open node.
+pub struct Node {
+    engines: Engines,
+    owner: Identity,
+    doctor: Identity,
+    cloud: AccountId,
+    authorities: Vec<abe::Authority>,
+    ledger: Arc<Ledger>,
+    objects: Objects,
+    data_dir: std::path::PathBuf,
+    /// One put at a time: a lease is checked against what is stored, and nonces are taken in order.
+    put_lock: tokio::sync::Mutex<()>,
+}
+
+impl Node {
+    /// Opens the node in `config.data_dir`, creating root secret, authorities, ledger and object folder on first use.
+    pub fn open(config: &Config) -> Result<Self, Error> {
+        let dir = &config.data_dir;
+        std::fs::create_dir_all(dir).map_err(|e| Error::io("create the data folder", dir, e))?;
+        let objects = Objects::folder(&dir.join("objects"))?;
+        Self::open_with(config, objects)
+    }
+
+    /// The same over another object store.
+    pub fn open_with(config: &Config, objects: Objects) -> Result<Self, Error> {
+        let dir = &config.data_dir;
+        let software = Provider::software();
+        let root = identity::load_or_create_root(&dir.join("root.key"), &*software.entropy)?;
+        let engines = Engines::open(&config.board, config.engine, root)?;
+        let identity = |role| Identity::new(engines.provider().derive.clone(), role);
+        let (owner, doctor, cloud, orderer) =
+            (identity("owner")?, identity("doctor")?, identity("cloud")?, identity("orderer")?);
+        let genesis =
+            load_or_create_genesis(&dir.join("genesis.bin"), &owner, &doctor, &cloud, orderer.signing())?;
+        let tree = Arc::new(SlotTree(engines.provider().merkle.clone()));
+        let orderer_key = Identity::new(engines.provider().derive.clone(), "orderer")?.into_signing();
+        let ledger =
+            Ledger::open(&dir.join("ledger.redb"), genesis, orderer_key, tree, Arc::new(SystemClock))?;
+        let authorities = AUTHORITIES
+            .iter()
+            .map(|name| load_or_create_authority(dir, name, &engines))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            cloud: cloud.account(),
+            ledger: Arc::new(ledger),
+            engines,
+            owner,
+            doctor,
+            authorities,
+            objects,
+            data_dir: dir.clone(),
+            put_lock: tokio::sync::Mutex::new(()),
+        })
+    }
+
+    /// The engines this node computes with.
+    pub fn engines(&self) -> &Engines {
+        &self.engines
+    }
+
+    /// One line per slot: which engine, and why.
+    pub fn engine_lines(&self) -> Vec<String> {
+        self.engines.explain()
+    }
+
+    /// The owner's identity.
+    pub fn owner(&self) -> &Identity {
+        &self.owner
+    }
+
+    /// The identity that signs records.
+    pub fn doctor(&self) -> &Identity {
+        &self.doctor
+    }
+
+    /// The account that rents out storage.
+    pub fn cloud(&self) -> AccountId {
+        self.cloud
+    }
+
+    /// The ledger.
+    pub fn ledger(&self) -> &Arc<Ledger> {
+        &self.ledger
+    }
+
+    /// The object store behind the gateway.
+    pub fn objects(&self) -> &Objects {
+        &self.objects
+    }
+
+    /// Public keys of this node's authorities.
+    pub fn authority_keys(&self) -> Vec<&abe::PublicKey> {
+        self.authorities.iter().map(abe::Authority::public_key).collect()
+    }
+
+    /// The token that API requests must carry, created on first use with mode 0600.
+    pub fn api_token(&self) -> Result<Zeroizing<String>, Error> {
+        let path = self.data_dir.join("api.token");
+        match std::fs::read_to_string(&path) {
+            Ok(token) => Ok(Zeroizing::new(token.trim().to_owned())),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                let mut bytes = Zeroizing::new([0u8; 32]);
+                self.engines.provider().entropy.fill(bytes.as_mut_slice())?;
+                let token = Zeroizing::new(hex::encode(bytes.as_slice()));
+                identity::write_secret(&path, token.as_bytes())?;
+                Ok(token)
+            }
+            Err(e) => Err(Error::io("read the API token", &path, e)),
+        }
+    }
+
+    /// Seals, stores and registers. The blob is on disk before the registration is submitted, so a full store or a
+    /// killed daemon never leaves a registered record without its blob.
+    pub async fn put(&self, upload: Upload) -> Result<PutReport, Error> {
+        let number = record::random_record_number(&*self.engines.provider().entropy)?;
+        let signed = self.seal_as(number, &upload)?;
+        let _one_at_a_time = self.put_lock.lock().await;
+        self.store(&signed).await?;
+        self.register(&signed).await
+    }
+
+    /// Seals every section of `upload` as record `number`, under its own key and policy, and has the doctor sign.
+    pub fn seal_as(&self, number: RecordNumber, upload: &Upload) -> Result<SignedRecord, Error> {
+        let provider = self.engines.provider();
+        let header = Header {
+            version: Header::VERSION,
+            suite: Header::SUITE.into(),
+            record_number: number,
+            owner: self.owner.account(),
+            created_ms: SystemClock.now_ms(),
+        };
+        let authorities = self.authority_keys();
+        let sections = upload
+            .sections
+            .iter()
+            .map(|section| {
+                let key = self.owner.section_key(&number, &section.name)?;
+                record::seal_section(&header, section, &key, &authorities, &*provider.entropy)
+            })
+            .collect::<Result<_, Error>>()?;
+        SignedRecord::sign(header, sections, self.doctor.signing(), &*provider.hash)
+    }
+
+    /// The cloud's part: lease, then blob.
+    pub async fn store(&self, signed: &SignedRecord) -> Result<Stored, Error> {
+        let blob = signed.to_bytes()?;
+        let bytes = blob.len() as u64;
+        self.check_lease(bytes).await?;
+        let hash = self.engines.provider().hash.hash(&blob)?;
+        self.objects.put(&hash, blob).await?;
+        Ok(Stored { hash, bytes })
+    }
+
+    /// The ledger's part: the registration of a stored record, and the owner's statement that its doctor may read it,
+    /// ordered together.
+    pub async fn register(&self, signed: &SignedRecord) -> Result<PutReport, Error> {
+        let provider = self.engines.provider();
+        let blob = signed.to_bytes()?;
+        let blob_hash = provider.hash.hash(&blob)?;
+        let kind = Kind::RegisterRecord {
+            record: signed.header.record_number,
+            ciphertext_hashes: signed.ciphertext_hashes(&*provider.hash)?,
+            blob_hash,
+            timestamp_ms: signed.header.created_ms,
+            level: Level::High,
+            fee: STREAM_FEE,
+        };
+        let record = signed.header.record_number;
+        let policies: Vec<&str> = signed.sections.iter().map(|s| s.policy.as_str()).collect();
+        let access = Access::Policy(provider.hash.hash(policies.join("\n").as_bytes())?);
+        let grant = Kind::Grant { record, reader: self.doctor.account(), access };
+        let receipts = self.submit(&self.owner, vec![kind, grant]).await?;
+        let receipt = receipts.first().ok_or(Error::Interrupted)?;
+        let (header, proof) = self.ledger.proof(&receipt.id)?;
+        Ok(PutReport {
+            record: signed.header.record_number.to_string(),
+            sections: signed.sections.iter().map(|s| s.name.to_string()).collect(),
+            blob_bytes: blob.len() as u64,
+            blob_hash: hex::encode(blob_hash),
+            transaction: receipt.id.to_string(),
+            height: receipt.height.0,
+            tree_head: hex::encode(header.header.tree_head),
+            proof_hashes: proof.path.len(),
+            hash_engine: provider.hash.engine().to_string(),
+            merkle_engine: provider.merkle.engine().to_string(),
+        })
+    }
+
+    /// The cloud's side of an upload: is there a paid, unexpired lease with room for `needed_bytes` more?
+    pub async fn check_lease(&self, needed_bytes: u64) -> Result<(), Error> {
+        let now_ms = SystemClock.now_ms();
+        let leased_bytes = self
+            .ledger
+            .leases(&self.owner.account(), &self.cloud)?
+            .iter()
+            .filter(|lease| lease.expires_ms > now_ms)
+            .fold(0u64, |sum, lease| sum.saturating_add(lease.size_bytes));
+        let used_bytes = self.objects.used_bytes().await?;
+        if used_bytes.saturating_add(needed_bytes) > leased_bytes {
+            return Err(Error::NoLease { needed_bytes });
+        }
+        Ok(())
+    }
+
+    /// Pays the cloud for storage.
+    pub async fn pay_lease(&self, size_bytes: u64, duration_ms: u64) -> Result<LeaseReport, Error> {
+        let mebibytes = size_bytes.div_ceil(1 << 20);
+        let days = duration_ms.div_ceil(86_400_000);
+        let amount = mebibytes.saturating_mul(days).saturating_mul(LEASE_PRICE);
+        let kind = Kind::PayLease { cloud: self.cloud, size_bytes, duration_ms, amount };
+        let receipts = self.submit(&self.owner, vec![kind]).await?;
+        let receipt = receipts.first().ok_or(Error::Interrupted)?;
+        Ok(LeaseReport {
+            transaction: receipt.id.to_string(),
+            height: receipt.height.0,
+            amount,
+            balance: self.ledger.balance(&self.owner.account())?,
+            expires_ms: receipt.timestamp_ms.saturating_add(duration_ms),
+        })
+    }
+
+    /// Signs and submits what belongs together, off the async threads because a commit waits for the disk and perhaps
+    /// for a board. All of it took effect, or this is an error.
+    pub async fn submit(&self, who: &Identity, kinds: Vec<Kind>) -> Result<Vec<Receipt>, Error> {
+        let first_nonce = self.ledger.next_nonce(&who.account())?;
+        let transactions = (first_nonce..)
+            .zip(kinds)
+            .map(|(nonce, kind)| Transaction::sign(who.signing(), self.ledger.chain(), nonce, kind))
+            .collect::<Result<Vec<_>, _>>()?;
+        let ledger = self.ledger.clone();
+        let answers = tokio::task::spawn_blocking(move || ledger.submit_all(transactions))
+            .await
+            .map_err(|_| Error::Interrupted)?;
+        answers.into_iter().map(|answer| Ok(answer?.applied()?)).collect()
+    }
+
+    /// What the ledger says about a record.
+    pub fn registered(&self, number: RecordNumber) -> Result<Record, Error> {
+        self.ledger.record(&number)?.ok_or_else(|| Error::NoSuchRecord { record: number.to_string() })
+    }
+
+    /// The sealed blob, checked against the ledger.
+    pub async fn blob(&self, number: RecordNumber) -> Result<Vec<u8>, Error> {
+        let registered = self.registered(number)?;
+        self.objects.get(&registered.blob_hash).await
+    }
+
+    /// The sealed record: blob hash, signature and every ciphertext hash checked.
+    pub async fn fetch(&self, number: RecordNumber) -> Result<SignedRecord, Error> {
+        let registered = self.registered(number)?;
+        let blob = self.objects.get(&registered.blob_hash).await?;
+        let record = SignedRecord::from_bytes(&blob)?;
+        let hash = &*self.engines.provider().hash;
+        record.verify(self.doctor.signing().public_key(), hash)?;
+        if record.header.record_number != number
+            || record.header.owner != registered.owner
+            || record.ciphertext_hashes(hash)? != registered.ciphertext_hashes
+        {
+            return Err(Error::LedgerMismatch { record: number.to_string() });
+        }
+        Ok(record)
+    }
+
+    /// Everything a third party needs to check a record against the ledger by itself.
+    pub fn evidence(&self, number: RecordNumber) -> Result<Evidence, Error> {
+        let registered = self.registered(number)?;
+        let receipt = self
+            .ledger
+            .receipt(&registered.transaction)?
+            .ok_or_else(|| Error::NoSuchRecord { record: number.to_string() })?;
+        let (header, proof) = self.ledger.proof(&registered.transaction)?;
+        let block = self.ledger.block(receipt.height)?.ok_or(Error::Malformed)?;
+        let transaction = block.transactions.get(receipt.index as usize).ok_or(Error::Malformed)?;
+        Ok(Evidence {
+            genesis: hex::encode(self.ledger.genesis().to_bytes()?),
+            header: hex::encode(header.to_bytes()?),
+            transaction: hex::encode(transaction.to_bytes()?),
+            proof: hex::encode(postcard::to_allocvec(&proof).map_err(|_| Error::Malformed)?),
+        })
+    }
+
+    /// One section in the clear, by the owner's key.
+    pub async fn open_section(&self, number: RecordNumber, name: &str) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let record = self.fetch(number).await?;
+        let section = record.section(name)?;
+        let key = self.owner.section_key(&number, &section.name)?;
+        section.open_with_key(&record.header, &key)
+    }
+
+    /// The stream of a record with its gaps filled beside it.
+    pub async fn predict(&self, number: RecordNumber, method: Method) -> Result<PredictReport, Error> {
+        let record = self.fetch(number).await?;
+        let section = record
+            .sections
+            .iter()
+            .find(|s| s.name.as_str().starts_with("stream/"))
+            .ok_or_else(|| Error::NoSuchSection { name: "stream/...".into() })?;
+        let key = self.owner.section_key(&number, &section.name)?;
+        let series = Series::from_bytes(&section.open_with_key(&record.header, &key)?)?;
+        Ok(PredictReport::new(&record.header.record_number, &section.name, method, &method.fill(&series)?))
+    }
+
+    /// Attribute keys for `uid`, as a secret file.
+    pub fn issue(&self, uid: &str, attributes: &[String]) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let rng = &mut crate::entropy::Rng(&*self.engines.provider().entropy);
+        ReaderKeys::issue(&self.authorities, uid, attributes, rng)?.to_bytes()
+    }
+
+    /// Alive, and with what.
+    pub fn health(&self) -> Result<Health, Error> {
+        let head = self.ledger.head()?.header;
+        Ok(Health {
+            version: env!("CARGO_PKG_VERSION").into(),
+            chain: self.ledger.chain().to_string(),
+            height: head.height.0,
+            engines: self.engines.explain(),
+        })
+    }
+}
+
+/// The driver's Merkle slot as the ledger's tree hasher.
+struct SlotTree(Arc<dyn MerkleSlot>);
+
+impl TreeHasher for SlotTree {
+    fn tree_head(&self, leaves: &[[u8; 32]]) -> Result<[u8; 32], Box<dyn core::error::Error + Send + Sync>> {
+        let leaves: Vec<&[u8]> = leaves.iter().map(<[u8; 32]>::as_slice).collect();
+        Ok(self.0.merkle_root(&leaves)?)
+    }
+}
+
+fn load_or_create_genesis(
+    path: &Path,
+    owner: &Identity,
+    doctor: &Identity,
+    cloud: &Identity,
+    orderer: &SigningKey,
+) -> Result<Genesis, Error> {
+    match std::fs::read(path) {
+        Ok(bytes) => return Ok(Genesis::from_bytes(&bytes)?),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+        Err(e) => return Err(Error::io("read the ledger's agreement", path, e)),
+    }
+    let member = |name: &str, who: &Identity, balance| Member {
+        name: name.into(),
+        public_key: who.signing().public_key().clone(),
+        balance,
+    };
+    let genesis = Genesis {
+        version: Genesis::VERSION,
+        name: "twinseal".into(),
+        created_ms: SystemClock.now_ms(),
+        orderer: orderer.public_key().clone(),
+        members: vec![
+            member("owner", owner, OPENING_BALANCE),
+            member(DOCTOR, doctor, 0),
+            member("cloud", cloud, 0),
+        ],
+        rules: Rules::default(),
+    };
+    identity::write_secret(path, &genesis.to_bytes()?)?;
+    Ok(genesis)
+}
+
+/// Name of the member whose signature a record must carry.
+pub const DOCTOR: &str = "doctor";
+
+fn load_or_create_authority(dir: &Path, name: &str, engines: &Engines) -> Result<abe::Authority, Error> {
+    let path = dir.join(format!("authority-{name}.key"));
+    match std::fs::read(&path) {
+        Ok(bytes) => return Ok(abe::Authority::from_bytes(&Zeroizing::new(bytes))?),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+        Err(e) => return Err(Error::io("read an authority's key", &path, e)),
+    }
+    let rng = &mut crate::entropy::Rng(&*engines.provider().entropy);
+    let authority = abe::Authority::setup(name.parse()?, rng);
+    identity::write_secret(&path, &authority.to_bytes())?;
+    Ok(authority)
+}
+
+/// How gaps are filled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Method {
+    /// Monotone cubic interpolation across the gap.
+    #[default]
+    Pchip,
+    /// Prediction_LSH of Tang et al. (25 hashes, 30 tables), for comparison: see the README's status table.
+    Lsh,
+}
+
+impl Method {
+    /// Fills what the method can fill.
+    pub fn fill(self, series: &Series) -> Result<Filled, Error> {
+        Ok(match self {
+            Self::Pchip => twinseal_twin::predict::pchip::fill(series)?,
+            Self::Lsh => twinseal_twin::predict::lsh::fill(series)?,
+        })
+    }
+}
+
+impl core::fmt::Display for Method {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::Pchip => "pchip",
+            Self::Lsh => "lsh",
+        })
+    }
+}
+
+/// A blob in the store.
+#[derive(Clone, Copy, Debug)]
+pub struct Stored {
+    /// Its SHA-256 and name.
+    pub hash: [u8; 32],
+    /// Its size.
+    pub bytes: u64,
+}
+
+/// What became of a put.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct PutReport {
+    /// 32 hex digits; names the record from now on.
+    pub record: String,
+    /// What was sealed.
+    pub sections: Vec<String>,
+    /// Size of the blob.
+    pub blob_bytes: u64,
+    /// SHA-256 of the blob.
+    pub blob_hash: String,
+    /// Ledger transaction that registered it.
+    pub transaction: String,
+    /// Its block.
+    pub height: u64,
+    /// RFC 6962 tree head of that block.
+    pub tree_head: String,
+    /// Hashes in the inclusion proof.
+    pub proof_hashes: usize,
+    /// Who hashed.
+    pub hash_engine: String,
+    /// Who computed the tree head.
+    pub merkle_engine: String,
+}
+
+impl core::fmt::Display for PutReport {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        writeln!(f, "record      {}", self.record)?;
+        writeln!(f, "sections    {}", self.sections.join(", "))?;
+        writeln!(
+            f,
+            "blob        {} bytes, SHA-256 {} ({})",
+            self.blob_bytes, self.blob_hash, self.hash_engine
+        )?;
+        writeln!(f, "registered  transaction {} in block {}", self.transaction, self.height)?;
+        write!(f, "tree head   {} ({})", self.tree_head, self.merkle_engine)
+    }
+}
+
+/// What became of a lease.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct LeaseReport {
+    /// Ledger transaction.
+    pub transaction: String,
+    /// Its block.
+    pub height: u64,
+    /// Price paid.
+    pub amount: u64,
+    /// What the owner has left.
+    pub balance: u64,
+    /// When it ends, Unix milliseconds.
+    pub expires_ms: u64,
+}
+
+impl core::fmt::Display for LeaseReport {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(
+            f,
+            "lease {} in block {}: paid {}, balance {}, expires at {} ms",
+            self.transaction, self.height, self.amount, self.balance, self.expires_ms
+        )
+    }
+}
+
+/// What shows that a record is on the ledger; each field is the hex of canonical bytes.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Evidence {
+    /// The ledger's agreement: members, orderer, rules. Its hash is the chain id.
+    pub genesis: String,
+    /// Signed header of the block.
+    pub header: String,
+    /// The registration.
+    pub transaction: String,
+    /// Inclusion of the registration under the header's tree head.
+    pub proof: String,
+}
+
+/// One filled sample.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct PredictedSample {
+    /// Place in the series.
+    pub index: usize,
+    /// Predicted value in the series' unit.
+    pub value: f32,
+    /// Lower end of the interval.
+    pub low: f32,
+    /// Upper end of the interval.
+    pub high: f32,
+}
+
+/// Predictions beside the data.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct PredictReport {
+    /// Which record.
+    pub record: String,
+    /// Which section.
+    pub section: String,
+    /// How.
+    pub method: Method,
+    /// Samples the sensor delivered.
+    pub observed: usize,
+    /// Samples it did not.
+    pub missing: usize,
+    /// Of those, the ones the method could fill.
+    pub predicted: Vec<PredictedSample>,
+}
+
+impl PredictReport {
+    fn new(record: &RecordNumber, section: &SectionName, method: Method, filled: &Filled) -> Self {
+        let observed = filled.series().observed_count();
+        Self {
+            record: record.to_string(),
+            section: section.to_string(),
+            method,
+            observed,
+            missing: filled.series().len() - observed,
+            predicted: filled
+                .predictions()
+                .iter()
+                .map(|p| PredictedSample { index: p.index, value: p.value, low: p.low, high: p.high })
+                .collect(),
+        }
+    }
+}
+
+impl core::fmt::Display for PredictReport {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        writeln!(
+            f,
+            "{} of record {}: {} observed, {} missing, {} predicted by {}",
+            self.section,
+            self.record,
+            self.observed,
+            self.missing,
+            self.predicted.len(),
+            self.method
+        )?;
+        for p in &self.predicted {
+            writeln!(f, "{:>8}  {:>7.1}  [{:.1}, {:.1}]", p.index, p.value, p.low, p.high)?;
+        }
+        Ok(())
+    }
+}
+
+/// The daemon's state.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Health {
+    /// Of the software.
+    pub version: String,
+    /// Of the ledger.
+    pub chain: String,
+    /// Newest block.
+    pub height: u64,
+    /// One line per slot.
+    pub engines: Vec<String>,
+}

@@ -1,0 +1,132 @@
+//! What a client checks by itself, trusting neither daemon nor store: the ledger's agreement (its hash is the chain id),
+//! the block's signature, the inclusion proof, the registration's signature, the blob's hash and the doctor's signature.
+
+use serde::Serialize;
+use twinseal_driver::Provider;
+use twinseal_ledger::{
+    Genesis, InclusionProof, Kind, PublicKey, SignedHeader, Transaction, verify_inclusion,
+};
+use zeroize::Zeroizing;
+
+use crate::Error;
+use crate::node::{DOCTOR, Evidence};
+use crate::reader::ReaderKeys;
+use crate::record::{RecordNumber, SignedRecord};
+
+/// Longest field of an [`Evidence`] in hex digits: a genesis of thousands of members.
+const MAX_FIELD_DIGITS: usize = 32 << 20;
+
+/// A record that passed every check.
+#[derive(Debug, Serialize)]
+pub struct Verdict {
+    /// Which record.
+    pub record: String,
+    /// Chain id of the ledger; pin it with `--chain`.
+    pub chain: String,
+    /// Block of the registration.
+    pub height: u64,
+    /// Time of that block, Unix milliseconds.
+    pub registered_ms: u64,
+    /// Ledger account of the owner.
+    pub owner: String,
+    /// Ledger account of the signer.
+    pub doctor: String,
+    /// Name and policy of every section.
+    pub sections: Vec<(String, String)>,
+    /// SHA-256 of the blob.
+    pub blob_hash: String,
+    /// The caller named the chain; otherwise it is the daemon's word.
+    pub chain_pinned: bool,
+}
+
+impl core::fmt::Display for Verdict {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        writeln!(f, "record {} is on the ledger and unaltered", self.record)?;
+        let pinned = if self.chain_pinned { "pinned" } else { "as the daemon says; pin it with --chain" };
+        writeln!(f, "chain     {} ({pinned})", self.chain)?;
+        writeln!(f, "block     {} at {} ms", self.height, self.registered_ms)?;
+        writeln!(f, "owner     {}", self.owner)?;
+        writeln!(f, "signed by {}", self.doctor)?;
+        writeln!(f, "blob      SHA-256 {}", self.blob_hash)?;
+        for (name, policy) in &self.sections {
+            writeln!(f, "section   {name}: {policy}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Checks `blob` and `evidence` for `record`; `chain` in hex pins the ledger.
+pub fn verify(
+    record: RecordNumber,
+    blob: &[u8],
+    evidence: &Evidence,
+    chain: Option<&str>,
+) -> Result<Verdict, Error> {
+    let mismatch = || Error::LedgerMismatch { record: record.to_string() };
+    let genesis = Genesis::from_bytes(&unhex(&evidence.genesis)?)?;
+    let header = SignedHeader::from_bytes(&unhex(&evidence.header)?)?;
+    let transaction = Transaction::from_bytes(&unhex(&evidence.transaction)?)?;
+    let proof: InclusionProof =
+        postcard::from_bytes(&unhex(&evidence.proof)?).map_err(|_| Error::Malformed)?;
+
+    let chain_id = genesis.chain()?;
+    if chain.is_some_and(|pinned| !pinned.eq_ignore_ascii_case(&chain_id.to_string())) {
+        return Err(Error::WrongChain { found: chain_id.to_string() });
+    }
+    header.verify(&genesis.orderer)?;
+    if header.header.chain != chain_id || transaction.chain() != chain_id {
+        return Err(mismatch());
+    }
+    verify_inclusion(&header.header, &transaction.id()?, &proof)?;
+    transaction
+        .verify(member(&genesis, |key| key.account() == transaction.sender()).ok_or_else(mismatch)?)?;
+    let Kind::RegisterRecord { record: registered, ciphertext_hashes, blob_hash, .. } = transaction.kind()
+    else {
+        return Err(mismatch());
+    };
+
+    let hash = &*Provider::software().hash;
+    let signed = SignedRecord::from_bytes(blob)?;
+    let doctor = genesis.members.iter().find(|m| m.name == DOCTOR).ok_or_else(mismatch)?;
+    let actual = hash.hash(blob)?;
+    if actual != *blob_hash {
+        return Err(Error::ObjectTampered { hash: hex::encode(blob_hash), actual: hex::encode(actual) });
+    }
+    signed.verify(&doctor.public_key, hash)?;
+    if *registered != record
+        || signed.header.record_number != record
+        || signed.header.owner != transaction.sender()
+        || signed.ciphertext_hashes(hash)? != *ciphertext_hashes
+    {
+        return Err(mismatch());
+    }
+    Ok(Verdict {
+        record: record.to_string(),
+        chain: chain_id.to_string(),
+        height: header.header.height.0,
+        registered_ms: header.header.timestamp_ms,
+        owner: transaction.sender().to_string(),
+        doctor: doctor.public_key.account().to_string(),
+        sections: signed.sections.iter().map(|s| (s.name.to_string(), s.policy.clone())).collect(),
+        blob_hash: hex::encode(blob_hash),
+        chain_pinned: chain.is_some(),
+    })
+}
+
+/// Opens one section of a blob with a reader's key file. It does not verify the blob: see [`verify`].
+pub fn open_blob(blob: &[u8], section: &str, keys: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
+    let keys = ReaderKeys::from_bytes(keys)?;
+    let record = SignedRecord::from_bytes(blob)?;
+    record.section(section)?.open_with_attributes(&record.header, &keys)
+}
+
+fn member(genesis: &Genesis, wanted: impl Fn(&PublicKey) -> bool) -> Option<&PublicKey> {
+    genesis.members.iter().map(|m| &m.public_key).find(|key| wanted(key))
+}
+
+fn unhex(text: &str) -> Result<Vec<u8>, Error> {
+    if text.len() > MAX_FIELD_DIGITS {
+        return Err(Error::Malformed);
+    }
+    hex::decode(text).map_err(|_| Error::Malformed)
+}
