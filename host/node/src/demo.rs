@@ -473,7 +473,7 @@ impl<F: FnMut(&Step)> Demo<F> {
         step.refused(
             "evidence from a ledger the reader did not ask for",
             verify::verify(number, &blob, &evidence, Some(&elsewhere)),
-            &["TSL-NOD-027"],
+            &["TSL-NOD-026"],
         );
         self.end(step);
         Ok(())

@@ -204,8 +204,8 @@ impl Error {
         Self::Io { action, path: path.display().to_string(), source }
     }
 
-    /// Stable across versions and unique across crates; scripts may match on it.
-    pub fn code(&self) -> &'static str {
+    /// Stable across versions and unique across crates; scripts may match on it. Of a daemon's refusal, the daemon's.
+    pub fn code(&self) -> &str {
         match self {
             Self::Io { .. } => "TSL-NOD-001",
             Self::Unsealed => "TSL-NOD-002",
@@ -227,18 +227,38 @@ impl Error {
             Self::Config { .. } => "TSL-NOD-018",
             Self::Daemon { .. } => "TSL-NOD-019",
             Self::Unauthorized => "TSL-NOD-020",
-            Self::Refused { .. } => "TSL-NOD-021",
-            Self::NoSuchRecord { .. } => "TSL-NOD-022",
-            Self::BadUpload { .. } => "TSL-NOD-023",
-            Self::Interrupted => "TSL-NOD-024",
-            Self::BadReaderKeys => "TSL-NOD-025",
-            Self::UnknownAuthority { .. } => "TSL-NOD-026",
-            Self::WrongChain { .. } => "TSL-NOD-027",
+            Self::Refused { code, .. } => code,
+            Self::NoSuchRecord { .. } => "TSL-NOD-021",
+            Self::BadUpload { .. } => "TSL-NOD-022",
+            Self::Interrupted => "TSL-NOD-023",
+            Self::BadReaderKeys => "TSL-NOD-024",
+            Self::UnknownAuthority { .. } => "TSL-NOD-025",
+            Self::WrongChain { .. } => "TSL-NOD-026",
             Self::Driver(e) => e.code(),
             Self::Sim(e) => e.code(),
             Self::Abe(e) => e.code(),
             Self::Ledger(e) => e.code(),
             Self::Twin(e) => e.code(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    /// Read from the source, so that a new variant cannot be forgotten here.
+    #[test]
+    fn codes_are_unique_and_without_gaps() {
+        let source = include_str!("error.rs");
+        let codes: Vec<&str> = source
+            .split("\"TSL-NOD-")
+            .skip(1)
+            .map(|rest| &rest[..3])
+            .filter(|code| code.bytes().all(|b| b.is_ascii_digit()))
+            .collect();
+        let unique: BTreeSet<_> = codes.iter().collect();
+        assert_eq!(unique.len(), codes.len());
+        assert_eq!(codes.last().and_then(|c| c.parse::<usize>().ok()), Some(codes.len()));
     }
 }

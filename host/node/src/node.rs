@@ -258,11 +258,13 @@ impl Node {
     /// Signs and submits what belongs together, off the async threads because a commit waits for the disk and perhaps
     /// for a board. All of it took effect, or this is an error.
     pub async fn submit(&self, who: &Identity, kinds: Vec<Kind>) -> Result<Vec<Receipt>, Error> {
-        let first_nonce = self.ledger.next_nonce(&who.account())?;
-        let transactions = (first_nonce..)
-            .zip(kinds)
-            .map(|(nonce, kind)| Transaction::sign(who.signing(), self.ledger.chain(), nonce, kind))
-            .collect::<Result<Vec<_>, _>>()?;
+        let sign = |kind| {
+            // Random, so that requests that run at the same time need not agree on the next one.
+            let mut nonce = [0u8; 8];
+            self.engines.provider().entropy.fill(&mut nonce)?;
+            Ok(Transaction::sign(who.signing(), self.ledger.chain(), u64::from_le_bytes(nonce), kind)?)
+        };
+        let transactions = kinds.into_iter().map(sign).collect::<Result<Vec<_>, Error>>()?;
         let ledger = self.ledger.clone();
         let answers = tokio::task::spawn_blocking(move || ledger.submit_all(transactions))
             .await
