@@ -3,13 +3,9 @@
 
 mod engine_common;
 
-use engine_common::{Random, cavp};
+use engine_common::{Random, cavp, hex};
 use twinseal_hdl::golden::merkle::{Merkle, Refusal, leaf_hash, node_hash, tree_head};
 use twinseal_hdl::golden::sha256::{Sha256, sha256};
-
-fn hex(text: &str) -> Vec<u8> {
-    engine_common::hex(text).unwrap()
-}
 
 #[test]
 fn sha256_agrees_with_the_examples_of_fips_180() {
