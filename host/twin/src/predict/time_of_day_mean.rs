@@ -54,4 +54,15 @@ mod tests {
         let series = Series::new(SignalKind::GlucoseMgDl, start, 300_000, cells).unwrap();
         assert_eq!(estimate(&series), [(288 + 5, 110.0)], "the mean of 100 and 120; column 9 is declined");
     }
+
+    #[test]
+    fn the_own_day_is_not_another_day() {
+        // One-second steps: the window of cell 1 holds 299 observed cells of the same day.
+        let day = 86_400;
+        let value = |i: usize| if i < day { 2.0 } else { 8.0 };
+        let cells = (0..day + 300).map(|i| if i == 1 { Cell::Missing } else { Cell::Observed(value(i)) });
+        let start = crate::ingest::parse_local("2020-02-13 00:00:00").unwrap();
+        let series = Series::new(SignalKind::EdaMicrosiemens, start, 1000, cells.collect()).unwrap();
+        assert_eq!(estimate(&series), [(1, 8.0)]);
+    }
 }
