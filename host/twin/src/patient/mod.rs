@@ -254,7 +254,10 @@ mod tests {
             let series = simulate(seed).unwrap().eda().unwrap();
             let values: Vec<f64> = series.observed().map(|(_, v)| v.into()).collect();
             assert_eq!((series.len(), values.len(), series.step_ms()), (14_401, 14_400, 250));
-            assert!(values.iter().all(|v| (0.2..25.0).contains(v)), "seed {seed}");
+            assert!(
+                values.iter().all(|v| (1.0..25.0).contains(v)),
+                "seed {seed}: responses rise from the tonic level"
+            );
             // A response: a rise of 0.05 uS within two seconds, after three seconds without one.
             let mut responses = 0;
             let mut quiet = 0;
