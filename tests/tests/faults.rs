@@ -1,0 +1,280 @@
+//! Cables that drop, flip, cut, stall, lie or come loose: the driver gives the right result or a clear error, never a
+//! wrong result, and goes on afterwards.
+#![allow(clippy::unwrap_used)]
+
+use std::time::{Duration, Instant};
+
+use twinseal_driver::{Board, Error, HashSlot, Link, MerkleSlot, Options};
+use twinseal_hdl::golden::board::GoldenBoard;
+use twinseal_tests::data::Random;
+use twinseal_tests::fault::{Direction, Fault, FaultyLink, LyingLink, Switch};
+use twinseal_tests::golden::{self, GoldenLink};
+use twinseal_tests::reference::{sha256, tree_head};
+
+const DIRECTIONS: [Direction; 2] = [Direction::ToBoard, Direction::ToHost];
+
+fn options(retries: u32) -> Options {
+    let silence = Duration::from_millis(20);
+    Options { retries, silence, deadline: Duration::from_secs(5), ..Options::default() }
+}
+
+fn faulty_board(retries: u32) -> (Board, Switch) {
+    let (link, switch) = FaultyLink::new(GoldenLink::new(golden::Options::default()));
+    (Board::open(Box::new(link), options(retries)).unwrap(), switch)
+}
+
+/// Five frames: more than the window holds at once.
+fn message() -> Vec<u8> {
+    Random::new(41).bytes(2_500)
+}
+
+/// Bytes a hash of [`message`] sends each way when nothing goes wrong.
+fn traffic() -> [usize; 2] {
+    let (board, switch) = faulty_board(0);
+    switch.arm(Direction::ToBoard, usize::MAX, Fault::Drop);
+    board.hash(&message()).unwrap();
+    switch.passed()
+}
+
+/// The faults that can befall a byte without the line going away.
+fn passing_faults(random: &mut Random) -> [Fault; 4] {
+    let extra = random.bytes(1)[0];
+    [Fault::Drop, Fault::Truncate, Fault::Flip(1 << random.below(8)), Fault::Insert(extra)]
+}
+
+#[test]
+fn one_fault_at_any_byte_is_mended_by_one_repetition() {
+    let (message, mut random) = (message(), Random::new(42));
+    let (board, switch) = faulty_board(1);
+    for direction in DIRECTIONS {
+        for nth in 0..traffic()[direction as usize] {
+            for fault in passing_faults(&mut random) {
+                switch.arm(direction, nth, fault);
+                let digest = board.hash(&message);
+                let digest = digest.unwrap_or_else(|e| panic!("{direction:?} {nth} {fault:?}: {e}"));
+                assert_eq!(digest, sha256(&message), "{direction:?} {nth} {fault:?}");
+                assert!(switch.has_happened(), "{direction:?} {nth} {fault:?} did not happen");
+            }
+        }
+    }
+}
+
+#[test]
+fn without_repetition_a_fault_is_an_error_and_the_next_call_works() {
+    let (message, mut random) = (message(), Random::new(43));
+    let (board, switch) = faulty_board(0);
+    let leaves: [&[u8]; 3] = [&message, b"", b"leaf"];
+    let mut failed = 0;
+    for direction in DIRECTIONS {
+        for nth in (0..traffic()[direction as usize]).step_by(3) {
+            for fault in passing_faults(&mut random) {
+                switch.arm(direction, nth, fault);
+                match board.hash(&message) {
+                    // A delimiter more is no fault.
+                    Ok(digest) => assert_eq!(digest, sha256(&message), "{direction:?} {nth} {fault:?}"),
+                    Err(Error::FrameLost { tries: 1, .. }) => failed += 1,
+                    Err(other) => panic!("{direction:?} {nth} {fault:?}: {other}"),
+                }
+                let root = board.merkle_root(&leaves).unwrap();
+                assert_eq!(root, tree_head(&leaves), "after {direction:?} {nth} {fault:?}");
+            }
+        }
+    }
+    assert!(failed > 3_000, "only {failed} faults were noticed");
+}
+
+#[test]
+fn a_stream_is_never_repeated() {
+    let (board, switch) = faulty_board(3);
+    switch.arm(Direction::ToBoard, 700, Fault::Drop);
+    let error = board.hash_reader(&mut &message()[..]).unwrap_err();
+    assert!(matches!(error, Error::FrameLost { tries: 1, .. }), "{error}");
+    assert_eq!(board.hash_reader(&mut &message()[..]).unwrap(), sha256(&message()));
+}
+
+#[test]
+fn late_answers_are_not_taken_for_new_ones() {
+    let message = message();
+    for direction in DIRECTIONS {
+        for nth in [0, 1, 5, 12, 30] {
+            let (board, switch) = faulty_board(0);
+            switch.arm(direction, nth, Fault::Stall);
+            let error = board.hash(&message).unwrap_err();
+            assert!(matches!(error, Error::FrameLost { .. }), "{error}");
+            // Equal requests with unequal answers: a late answer would show.
+            for i in 0..4_u8 {
+                assert_eq!(board.hash(&[i]).unwrap(), sha256(&[i]), "{direction:?} {nth}");
+                assert_eq!(board.echo(&[i; 8]).unwrap(), [i; 8]);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_call_ends_at_its_deadline_and_the_board_goes_on() {
+    let (link, switch) = FaultyLink::new(GoldenLink::new(golden::Options::default()));
+    let limits = Options {
+        deadline: Duration::from_millis(80),
+        deadline_per_kib: Duration::ZERO,
+        silence: Duration::from_secs(5),
+        ..Options::default()
+    };
+    let board = Board::open(Box::new(link), limits).unwrap();
+    switch.arm(Direction::ToHost, 3, Fault::Stall);
+    let from = Instant::now();
+    let error = board.hash(&message()).unwrap_err();
+    let took = from.elapsed();
+    assert!(matches!(&error, Error::Deadline { call: "hash", limit_ms: 80, .. }), "{error}");
+    assert!((80..3_000).contains(&took.as_millis()), "{took:?}");
+    assert_eq!(board.hash(&message()).unwrap(), sha256(&message()));
+}
+
+/// A cable on which every write takes a while.
+struct Slow(GoldenLink, Duration);
+
+impl Link for Slow {
+    fn write_all(&mut self, bytes: &[u8], deadline: Instant) -> Result<(), Error> {
+        std::thread::sleep(self.1);
+        self.0.write_all(bytes, deadline)
+    }
+
+    fn read(&mut self, buffer: &mut [u8], deadline: Instant) -> Result<usize, Error> {
+        self.0.read(buffer, deadline)
+    }
+
+    fn discard_input(&mut self) -> Result<(), Error> {
+        self.0.discard_input()
+    }
+
+    fn describe(&self) -> String {
+        self.0.describe()
+    }
+}
+
+#[test]
+fn a_deadline_grows_with_the_bytes_and_leaves_out_the_caller() {
+    let open = |deadline_per_kib| {
+        let link = Slow(GoldenLink::new(golden::Options::default()), Duration::from_millis(10));
+        let deadline = Duration::from_millis(100);
+        let options =
+            Options { deadline, deadline_per_kib, silence: Duration::from_secs(1), ..Options::default() };
+        Board::open(Box::new(link), options).unwrap()
+    };
+    // About fourteen writes, some 140 ms.
+    let message = Random::new(45).bytes(20_000);
+    let error = open(Duration::ZERO).hash(&message).unwrap_err();
+    assert!(matches!(error, Error::Deadline { limit_ms: 100, .. }), "{error}");
+    assert_eq!(open(Duration::from_millis(200)).hash(&message).unwrap(), sha256(&message));
+
+    struct Pausing<'a>(&'a [u8]);
+    impl std::io::Read for Pausing<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            std::thread::sleep(Duration::from_millis(150));
+            self.0.read(buffer)
+        }
+    }
+    let digest = open(Duration::ZERO).hash_reader(&mut Pausing(b"abc")).unwrap();
+    assert_eq!(digest, sha256(b"abc"));
+}
+
+#[test]
+fn noise_never_makes_a_wrong_result() {
+    let (board, switch) = faulty_board(2);
+    let mut random = Random::new(44);
+    let (mut right, mut failed) = (0, 0);
+    for round in 0..400 {
+        let len = random.below(1_500);
+        let message = random.bytes(len);
+        switch.noise(60, 1_000 + round);
+        match board.hash(&message) {
+            Ok(digest) => {
+                right += 1;
+                assert_eq!(digest, sha256(&message), "round {round}");
+            }
+            Err(Error::FrameLost { .. } | Error::Silent { .. } | Error::Deadline { .. }) => failed += 1,
+            Err(other) => panic!("round {round}: {other}"),
+        }
+        switch.noise(0, 0);
+        assert_eq!(board.echo(b"quiet").unwrap(), b"quiet");
+    }
+    println!("{right} right, {failed} failed");
+    assert!(right > 50 && failed > 10, "{right} right, {failed} failed: the noise is not what it should be");
+}
+
+#[test]
+fn pulling_the_plug_is_said_at_once_and_stays_said() {
+    let traffic = traffic();
+    for direction in DIRECTIONS {
+        for nth in (0..traffic[direction as usize]).step_by(7) {
+            let (board, switch) = faulty_board(1);
+            switch.arm(direction, nth, Fault::Unplug);
+            let from = Instant::now();
+            for _ in 0..2 {
+                let error = board.hash(&message()).unwrap_err();
+                assert!(matches!(error, Error::Disconnected { .. }), "{direction:?} {nth}: {error}");
+                assert!(error.to_string().contains("faulty golden model"), "{error}");
+            }
+            assert!(from.elapsed() < Duration::from_secs(1), "{:?}", from.elapsed());
+        }
+    }
+}
+
+/// A board that loses power, and comes back, just before it gets its `nth` byte.
+struct BrownOut {
+    board: GoldenBoard,
+    left: usize,
+}
+
+impl Link for BrownOut {
+    fn write_all(&mut self, bytes: &[u8], _: Instant) -> Result<(), Error> {
+        for &byte in bytes {
+            if self.left == 0 {
+                self.board = GoldenBoard::new(golden::Options::default());
+            }
+            self.left = self.left.wrapping_sub(1);
+            self.board.push(byte);
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, buffer: &mut [u8], _: Instant) -> Result<usize, Error> {
+        Ok(buffer.iter_mut().map_while(|slot| self.board.pop().map(|byte| *slot = byte)).count())
+    }
+
+    fn discard_input(&mut self) -> Result<(), Error> {
+        while self.board.pop().is_some() {}
+        Ok(())
+    }
+
+    fn describe(&self) -> String {
+        "brown-out".into()
+    }
+}
+
+#[test]
+fn a_board_reset_within_a_message_is_started_over() {
+    // Opening takes about 150 bytes, the message 2,600.
+    for nth in (200..2_700).step_by(11) {
+        let link = BrownOut { board: GoldenBoard::new(golden::Options::default()), left: nth };
+        let board = Board::open(Box::new(link), options(1)).unwrap();
+        assert_eq!(board.hash(&message()).unwrap(), sha256(&message()), "reset at byte {nth}");
+    }
+}
+
+#[test]
+fn a_lying_board_is_caught_when_results_are_verified() {
+    let open = |verify| {
+        let link = LyingLink::new(GoldenLink::new(golden::Options::default()));
+        Board::open(Box::new(link), Options { verify, ..options(1) }).unwrap()
+    };
+    let (trusting, verifying) = (open(false), open(true));
+    assert_ne!(trusting.hash(b"abc").unwrap(), sha256(b"abc"), "the link does not lie");
+    for (error, engine) in [
+        (verifying.hash(b"abc").unwrap_err(), "sha256"),
+        (verifying.hash_reader(&mut &b"abc"[..]).unwrap_err(), "sha256"),
+        (verifying.merkle_root(&[b"leaf"]).unwrap_err(), "merkle"),
+    ] {
+        assert!(matches!(&error, Error::WrongResult { engine: e, .. } if *e == engine), "{error}");
+        assert!(error.to_string().contains("lying golden model 00000000"), "{error}");
+    }
+}
