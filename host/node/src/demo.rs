@@ -379,7 +379,7 @@ impl<F: FnMut(&Step)> Demo<F> {
             step.evidence(
                 &format!("{method}"),
                 format!(
-                    "{} of {missing} gaps filled, marked, in {elapsed_ms:.0} ms",
+                    "{} of {missing} missing samples filled, marked, in {elapsed_ms:.0} ms",
                     filled.predictions().len()
                 ),
             );
@@ -392,12 +392,15 @@ impl<F: FnMut(&Step)> Demo<F> {
             let error = metrics::hold_out(&series, HOLD_OUT_PERCENT, PATIENT_SEED, |s| method.fill(s))?;
             step.evidence(
                 &format!("{method} hold-out"),
-                format!(
-                    "MAE {:.2} {} over {} hidden samples ({HOLD_OUT_PERCENT} %)",
-                    error.mae,
-                    series.kind().unit(),
-                    error.count
-                ),
+                match error.count {
+                    0 => format!("no prediction for any of {} hidden samples", error.hidden),
+                    count => format!(
+                        "MAE {:.2} {} over {count} of {} hidden samples ({HOLD_OUT_PERCENT} %)",
+                        error.mae,
+                        series.kind().unit(),
+                        error.hidden
+                    ),
+                },
             );
         }
         step.missing("early warnings, what-if, and the predictor that beats interpolation");

@@ -23,7 +23,7 @@ pub const STREAM_POLICY: &str = "physician@hospital or researcher@institute and 
 pub enum UploadKind {
     /// A Dexcom G6 export, or its harmonised two-column form.
     Dexcom,
-    /// Electrodermal activity as an Empatica E4 writes it.
+    /// Electrodermal activity as an Empatica E4 writes it; its times are UTC and stay so.
     E4,
     /// Opaque bytes.
     File,

@@ -1,4 +1,5 @@
 //! The daemon and the command from the outside: put, get, verify, predict, restart, kill, bad input, a full store.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 
