@@ -1,5 +1,5 @@
 //! A running `twinseald` and the `twinseal` command, as a person would use them.
-#![allow(dead_code, clippy::expect_used)]
+#![allow(dead_code, unreachable_pub)]
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
