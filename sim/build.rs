@@ -11,6 +11,8 @@ use twinseal_hdl::top::boards::Board;
 /// The board whose top is simulated, and the entry of `boards.toml` the simulation itself has.
 const BOARD: &str = "hx8k";
 const SIMULATION: &str = "sim";
+/// Folder of the generated C++.
+const MODEL: &str = "model";
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -38,13 +40,11 @@ fn build() -> Result<(), Failure> {
     println!("cargo:rustc-env=TWINSEAL_CLOCK_HZ={}", board.clock_hz);
     println!("cargo:rustc-env=TWINSEAL_BAUD={}", board.baud);
 
-    let verilog = out.join("top.v");
-    fs::write(&verilog, twinseal_hdl::top::verilog(BOARD)?)?;
-    let library =
-        PathBuf::from(verilator(&["--getenv".into(), "VERILATOR_ROOT".into()])?.trim()).join("include");
-    let model = out.join("model");
-    verilate(&verilog, &model)?;
-    compile(&model, &library, &shim, board.clocks_per_bit()?)
+    fs::write(out.join("top.v"), twinseal_hdl::top::verilog(BOARD)?)?;
+    verilate(&out)?;
+    let root = verilator(&out, &["--getenv", "VERILATOR_ROOT"])?;
+    let library = Path::new(root.trim()).join("include");
+    compile(&out.join(MODEL), &library, &shim, board.clocks_per_bit()?)
 }
 
 /// The board; its entry and the simulation's must agree, for the driver goes by the latter.
@@ -59,20 +59,18 @@ fn board() -> Result<Board, Failure> {
     Ok(board)
 }
 
-fn verilate(verilog: &Path, model: &Path) -> Result<(), Failure> {
+/// Writes the C++ of `top.v` to the folder [`MODEL`], both in `out`.
+fn verilate(out: &Path) -> Result<(), Failure> {
     // Files of an earlier model would be compiled along with this one's.
+    let model = out.join(MODEL);
     if model.exists() {
         fs::remove_dir_all(model)?;
     }
-    let mut arguments: Vec<OsString> =
-        ["--cc", "-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert"]
-            .into_iter()
-            .chain(["--no-timing", "--no-trace", "-Wno-fatal", "-Wno-lint", "-Wno-style"])
-            .chain(["--top-module", "top", "--prefix", "Vtop", "--Mdir"])
-            .map(OsString::from)
-            .collect();
-    arguments.extend([model.into(), verilog.into()]);
-    verilator(&arguments).map(drop)
+    let speed = ["-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert", "--no-timing"];
+    // The gateware has a lint of its own; what Verilator warns of is how rust-hdl writes Verilog.
+    let quiet = ["-Wno-fatal", "-Wno-lint", "-Wno-style"];
+    let names = ["--cc", "--top-module", "top", "--prefix", "Vtop", "--Mdir", MODEL, "top.v"];
+    verilator(out, &[&speed[..], &quiet, &names].concat()).map(drop)
 }
 
 fn compile(model: &Path, library: &Path, shim: &Path, clocks_per_bit: u64) -> Result<(), Failure> {
@@ -101,14 +99,17 @@ fn compile(model: &Path, library: &Path, shim: &Path, clocks_per_bit: u64) -> Re
     Ok(())
 }
 
-/// Runs Verilator and returns what it printed.
-fn verilator(arguments: &[OsString]) -> Result<String, Failure> {
-    let output = Command::new("verilator").args(arguments).output().map_err(|e| {
-        format!("cannot run verilator ({e}); install it: apt-get install verilator, or make test, which does")
-    })?;
+/// Runs Verilator in `folder` and returns what it printed.
+fn verilator(folder: &Path, arguments: &[&str]) -> Result<String, Failure> {
+    let output = Command::new("verilator")
+        .args(arguments)
+        .current_dir(folder)
+        .output()
+        .map_err(|e| format!("cannot run verilator ({e}); install it: apt-get install verilator"))?;
     if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
         return Err(
-            format!("verilator: {}\n{}", output.status, String::from_utf8_lossy(&output.stderr)).into()
+            format!("verilator, which must be 5.006 or later, failed: {}\n{said}", output.status).into()
         );
     }
     Ok(String::from_utf8(output.stdout)?)

@@ -88,11 +88,18 @@ impl Drop for Machine {
     }
 }
 
-/// Lets others open `terminal` again after a client had it for itself. The exclusive mode outlives the client that
-/// asked for it as long as any descriptor is open, and on a pseudo-terminal as long as the master is.
+/// Lets others open `terminal` again after a client that had it for itself was killed. On a pseudo-terminal the mode
+/// would outlive the client for as long as the master is open.
 pub(crate) fn end_exclusive(terminal: BorrowedFd<'_>) -> io::Result<()> {
     // SAFETY: TIOCNXCL takes no argument.
     check(unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCNXCL) })
+}
+
+/// Takes `terminal` for itself, as serial programs do.
+#[cfg(test)]
+pub(crate) fn begin_exclusive(terminal: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: TIOCEXCL takes no argument.
+    check(unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCEXCL) })
 }
 
 /// Whether a client has `terminal` for itself.

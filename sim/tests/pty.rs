@@ -3,8 +3,11 @@
 
 mod common;
 
+use std::fs::File;
 use std::io::{Read, Write};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use common::{ABC, request, responses};
@@ -70,6 +73,33 @@ fn clients_come_and_go_and_find_a_clean_line() {
     }
 }
 
+#[test]
+fn what_is_said_to_nobody_is_lost() {
+    let server = server();
+    // The client is gone long before the board has heard all of this.
+    let line = [&[1; 1500][..], &[0], &request(9, opcode::ECHO, b"too late")].concat();
+    open(path(&server)).write_all(&line).unwrap();
+    std::thread::sleep(Duration::from_millis(500));
+    let mut port = open(path(&server));
+    assert_eq!(port.bytes_to_read().unwrap(), 0);
+    assert_eq!(ident(&mut *port), IDENT);
+}
+
+#[test]
+fn a_client_that_sets_nothing_up_finds_a_raw_terminal() {
+    let server = server();
+    let mut client = File::options().read(true).write(true).open(server.path()).unwrap();
+    let controls: Vec<u8> = (0..0x20).chain([0x7F, 0xFF]).collect();
+    client.write_all(&request(8, opcode::ECHO, &controls)).unwrap();
+    let mut said = Vec::new();
+    while said.last() != Some(&0) {
+        let mut part = [0; 256];
+        let len = client.read(&mut part).unwrap();
+        said.extend_from_slice(&part[..len]);
+    }
+    assert_eq!(responses(&said), [(8, opcode::ECHO, status::OK, controls)]);
+}
+
 fn within_seconds(mut done: impl FnMut() -> bool) {
     let start = Instant::now();
     while !done() {
@@ -106,16 +136,23 @@ fn a_client_that_does_not_read_stops_the_board_and_loses_nothing() {
     let server = server();
     let mut port = open(path(&server));
     let mut reader = port.try_clone().unwrap();
+    let sent = Arc::new(AtomicU32::new(0));
+    let progress = sent.clone();
     let writer = std::thread::spawn(move || {
-        for i in 0..3000u32 {
+        for i in 0..6000u32 {
             port.write_all(&request(i as u8, opcode::HASH, &[hash_flags::BEGIN; 20])).unwrap();
+            progress.store(i + 1, Ordering::SeqCst);
         }
         port
     });
-    std::thread::sleep(Duration::from_millis(500));
-    assert!(!writer.is_finished(), "somebody buffers without end");
+    let mut before = u32::MAX;
+    while before != sent.load(Ordering::SeqCst) {
+        before = sent.load(Ordering::SeqCst);
+        std::thread::sleep(Duration::from_millis(300));
+    }
+    assert!(before < 6000, "somebody buffers without end");
     let mut said = Vec::new();
-    while said.iter().filter(|&&b| b == 0).count() < 3000 {
+    while said.iter().filter(|&&b| b == 0).count() < 6000 {
         let mut part = [0; 4096];
         let len = reader.read(&mut part).unwrap();
         said.extend_from_slice(&part[..len]);
