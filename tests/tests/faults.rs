@@ -2,6 +2,8 @@
 //! wrong result, and goes on afterwards.
 #![allow(clippy::unwrap_used)]
 
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use twinseal_driver::{Board, Error, HashSlot, Link, MerkleSlot, Options};
@@ -10,6 +12,7 @@ use twinseal_tests::data::Random;
 use twinseal_tests::fault::{Direction, Fault, FaultyLink, LyingLink, Switch};
 use twinseal_tests::golden::{self, GoldenLink};
 use twinseal_tests::reference::{sha256, tree_head};
+use twinseal_wire::{Decoder, MAX_IN_FLIGHT, MAX_PAYLOAD_BYTES, RX_BUFFER_BYTES, rx_cost};
 
 const DIRECTIONS: [Direction; 2] = [Direction::ToBoard, Direction::ToHost];
 
@@ -117,6 +120,7 @@ fn a_call_ends_at_its_deadline_and_the_board_goes_on() {
         deadline: Duration::from_millis(80),
         deadline_per_kib: Duration::ZERO,
         silence: Duration::from_secs(5),
+        retries: 0,
         ..Options::default()
     };
     let board = Board::open(Box::new(link), limits).unwrap();
@@ -127,6 +131,102 @@ fn a_call_ends_at_its_deadline_and_the_board_goes_on() {
     assert!(matches!(&error, Error::Deadline { call: "hash", limit_ms: 80, .. }), "{error}");
     assert!((80..3_000).contains(&took.as_millis()), "{took:?}");
     assert_eq!(board.hash(&message()).unwrap(), sha256(&message()));
+}
+
+#[test]
+fn getting_back_in_step_takes_one_echo() {
+    let bytes_to_board = |board: &Board, switch: &Switch| {
+        switch.arm(Direction::ToBoard, usize::MAX, Fault::Drop);
+        board.echo(b"").unwrap();
+        switch.passed()[0]
+    };
+    for (direction, nth) in [(Direction::ToBoard, 0), (Direction::ToBoard, 300), (Direction::ToHost, 5)] {
+        let (board, switch) = faulty_board(0);
+        let in_step = bytes_to_board(&board, &switch);
+        switch.arm(direction, nth, Fault::Truncate);
+        board.hash(&message()).unwrap_err();
+        // A delimiter, and an echo of eight bytes with header, CRC, COBS and its delimiter.
+        assert_eq!(bytes_to_board(&board, &switch), in_step + 1 + (6 + 8 + 4 + 2), "{direction:?} {nth}");
+    }
+}
+
+#[test]
+fn a_reader_that_panics_leaves_a_usable_board() {
+    struct Panicking(usize);
+    impl std::io::Read for Panicking {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            self.0 = self.0.checked_sub(1).expect("a reader that panics");
+            Ok(buffer.len())
+        }
+    }
+    let (board, _) = faulty_board(0);
+    for frames in [0, 1, 3, 7] {
+        let call = std::panic::AssertUnwindSafe(|| board.hash_reader(&mut Panicking(frames)));
+        assert!(std::panic::catch_unwind(call).is_err());
+        assert_eq!(board.hash(b"abc").unwrap(), sha256(b"abc"));
+    }
+}
+
+/// Watches how much the host has asked and not yet been answered.
+struct Watching {
+    board: GoldenLink,
+    requests: Decoder,
+    answers: Decoder,
+    open: VecDeque<usize>,
+    most: Arc<Mutex<[usize; 2]>>,
+}
+
+impl Link for Watching {
+    fn write_all(&mut self, bytes: &[u8], deadline: Instant) -> Result<(), Error> {
+        for &byte in bytes {
+            if let Some(Ok(frame)) = self.requests.push(byte) {
+                self.open.push_back(rx_cost(frame.payload.len()));
+                let mut most = self.most.lock().unwrap();
+                *most = [most[0].max(self.open.len()), most[1].max(self.open.iter().sum())];
+            }
+        }
+        self.board.write_all(bytes, deadline)
+    }
+
+    fn read(&mut self, buffer: &mut [u8], deadline: Instant) -> Result<usize, Error> {
+        // A few bytes at a time, so that answers come one by one.
+        let len = self.board.read(&mut buffer[..5], deadline)?;
+        for &byte in &buffer[..len] {
+            if self.answers.push(byte).is_some() {
+                self.open.pop_front().unwrap();
+            }
+        }
+        Ok(len)
+    }
+
+    fn discard_input(&mut self) -> Result<(), Error> {
+        self.board.discard_input()
+    }
+
+    fn describe(&self) -> String {
+        "watched".into()
+    }
+}
+
+#[test]
+fn the_window_is_kept_and_used() {
+    let most = Arc::new(Mutex::new([0; 2]));
+    let link = Watching {
+        board: GoldenLink::new(golden::Options::default()),
+        requests: Decoder::new(),
+        answers: Decoder::new(),
+        open: VecDeque::new(),
+        most: most.clone(),
+    };
+    let board = Board::open(Box::new(link), options(0)).unwrap();
+    let message = Random::new(46).bytes(40 * (MAX_PAYLOAD_BYTES - 1));
+    assert_eq!(board.hash(&message).unwrap(), sha256(&message));
+    // Three full frames fit, a fourth does not.
+    let bytes = std::mem::take(&mut *most.lock().unwrap())[1];
+    assert_eq!(bytes, 3 * rx_cost(MAX_PAYLOAD_BYTES));
+    assert!(bytes <= RX_BUFFER_BYTES);
+    board.merkle_root(&[&b"leaf"[..]; 50]).unwrap();
+    assert_eq!(most.lock().unwrap()[0], MAX_IN_FLIGHT);
 }
 
 /// A cable on which every write takes a while.
@@ -254,7 +354,7 @@ impl Link for BrownOut {
 #[test]
 fn a_board_reset_within_a_message_is_started_over() {
     // Opening takes about 150 bytes, the message 2,600.
-    for nth in (200..2_700).step_by(11) {
+    for nth in 200..2_700 {
         let link = BrownOut { board: GoldenBoard::new(golden::Options::default()), left: nth };
         let board = Board::open(Box::new(link), options(1)).unwrap();
         assert_eq!(board.hash(&message()).unwrap(), sha256(&message()), "reset at byte {nth}");

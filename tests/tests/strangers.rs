@@ -1,12 +1,14 @@
 //! What is not the board this driver was built for: the error says so, and which side is old.
+#![allow(clippy::unwrap_used)]
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use twinseal_driver::{Board, Error, HashSlot, Link, MerkleSlot, Options};
 use twinseal_tests::data::Random;
 use twinseal_tests::golden::{self, GoldenLink};
 use twinseal_tests::reference::sha256;
-use twinseal_wire::{IDENT, MAP_HASH, WIRE_VERSION, engines};
+use twinseal_wire::{Frame, IDENT, MAP_HASH, MAX_ENCODED_BYTES, WIRE_VERSION, engines, opcode, status};
 
 fn open(link: impl Link + 'static) -> Result<Board, Error> {
     let silence = Duration::from_millis(30);
@@ -115,4 +117,48 @@ fn a_line_without_a_board_is_silent_in_bounded_time() {
         assert!(error.to_string().starts_with("nothing on a stranger answers"), "{error}");
         assert!(from.elapsed() < Duration::from_secs(2), "{:?}", from.elapsed());
     }
+}
+
+/// A board whose cable still holds what an earlier session asked for: an echo for every tag there is.
+struct Haunted(GoldenLink, VecDeque<u8>);
+
+impl Haunted {
+    fn new() -> Self {
+        let mut line = VecDeque::new();
+        for tag in 0..=u8::MAX {
+            let mut encoded = [0; MAX_ENCODED_BYTES];
+            let frame = Frame::response(tag, opcode::ECHO, status::OK, b"long ago");
+            let len = twinseal_wire::encode(&frame, &mut encoded).unwrap();
+            line.extend(&encoded[..len]);
+        }
+        Self(GoldenLink::new(golden::Options::default()), line)
+    }
+}
+
+impl Link for Haunted {
+    fn write_all(&mut self, bytes: &[u8], deadline: Instant) -> Result<(), Error> {
+        self.0.write_all(bytes, deadline)
+    }
+
+    fn read(&mut self, buffer: &mut [u8], deadline: Instant) -> Result<usize, Error> {
+        if self.1.is_empty() {
+            return self.0.read(buffer, deadline);
+        }
+        Ok(std::io::Read::read(&mut self.1, buffer).unwrap())
+    }
+
+    // What is in the cable cannot be discarded.
+    fn discard_input(&mut self) -> Result<(), Error> {
+        self.0.discard_input()
+    }
+
+    fn describe(&self) -> String {
+        "haunted".into()
+    }
+}
+
+#[test]
+fn answers_to_an_earlier_session_are_passed_over() {
+    let board = Board::open(Box::new(Haunted::new()), Options { retries: 0, ..Options::default() }).unwrap();
+    assert_eq!(board.hash(b"abc").unwrap(), sha256(b"abc"));
 }
