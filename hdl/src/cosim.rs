@@ -62,17 +62,20 @@ const WORD_BITS: usize = 32;
 /// Verilator gives a port of more than 64 bits as an array of words; shorter recordings are padded to that.
 const MIN_WORDS: usize = 3;
 
+/// Where a block has its clock.
+pub type ClockOf<B> = fn(&mut B) -> &mut Signal<In, Clock>;
+
 /// A block under rust-hdl's simulation whose ports are being recorded.
 pub struct Cosim<B: Block> {
     /// The block; between two steps its outputs are those after the last rising edge.
     pub uut: B,
-    clock: Option<fn(&mut B) -> &mut Signal<In, Clock>>,
+    clock: Option<ClockOf<B>>,
     trace: Trace,
 }
 
 impl<B: Block> Cosim<B> {
     /// Connects `uut`, whose one clock is at `clock`.
-    pub fn new(uut: B, clock: fn(&mut B) -> &mut Signal<In, Clock>) -> Self {
+    pub fn new(uut: B, clock: ClockOf<B>) -> Self {
         Self::connected(uut, Some(clock))
     }
 
@@ -81,7 +84,7 @@ impl<B: Block> Cosim<B> {
         Self::connected(uut, None)
     }
 
-    fn connected(mut uut: B, clock: Option<fn(&mut B) -> &mut Signal<In, Clock>>) -> Self {
+    fn connected(mut uut: B, clock: Option<ClockOf<B>>) -> Self {
         uut.connect_all();
         let trace = Trace::of(&uut);
         Self { uut, clock, trace }
@@ -211,15 +214,16 @@ impl Trace {
         let dir = tool::temp_dir()?;
         let dir = dir.path();
         tool::write(&dir.join("uut.v"), verilog)?;
-        tool::write(&dir.join("replay.v"), &self.bench(module))?;
-        tool::write(&dir.join("main.cpp"), &self.main())?;
+        tool::write(&dir.join("replay.v"), self.bench(module))?;
+        tool::write(&dir.join("main.cpp"), self.main())?;
         let bytes: Vec<u8> = self.rows.iter().flat_map(|word| word.to_ne_bytes()).collect();
         tool::write(&dir.join("rows"), bytes)?;
         tool::run(
             Command::new("verilator")
                 .args(["--cc", "--exe", "--build", "-O3", "-Wno-fatal", "-Wno-lint", "-Wno-style"])
-                .args(["-CFLAGS", "-O1", "-MAKEFLAGS", "OPT_GLOBAL=-O0", "--top-module", "replay"])
-                .args(["--Mdir", "obj", "-o", "replay", "replay.v", "uut.v", "main.cpp"])
+                .args(tool::COMPILE_FAST)
+                .args(["--top-module", "replay", "--Mdir", "obj", "-o", "replay"])
+                .args(["replay.v", "uut.v", "main.cpp"])
                 .current_dir(dir),
         )?;
         let answer = tool::run(Command::new(dir.join("obj/replay")).arg("rows").current_dir(dir))?;

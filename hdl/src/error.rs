@@ -59,6 +59,43 @@ pub enum Error {
         /// Under Verilator.
         got: String,
     },
+    /// The board is only simulated.
+    #[error("{title}: there is no bitstream for this board; name one with an ice40 device")]
+    NoBitstream {
+        /// Of the board.
+        title: String,
+    },
+    /// The design is too slow for the board's clock.
+    #[error(
+        "timing missed: {fmax_mhz:.2} MHz where {target_mhz:.2} MHz are needed, no image written; \
+         try another seed in boards.toml or shorten the path that nextpnr's report.json names"
+    )]
+    MissedTiming {
+        /// Highest clock after routing.
+        fmax_mhz: f64,
+        /// The board's clock.
+        target_mhz: f64,
+    },
+    /// An image, its manifest entry and the sources are not of one build.
+    #[error("bitstreams: {board}: {reason}; run `twinseal-hdl bitstream --board {board}`")]
+    StaleImage {
+        /// Name of the board.
+        board: String,
+        /// What differs.
+        reason: String,
+    },
+    /// The image does not behave.
+    #[error("simulated image: {0}; build the image again and see whether the sources agree with it")]
+    Image(String),
+    /// A generated document is not what the sources give.
+    #[error("{}: not what the sources give; run `twinseal-hdl docs`", path.display())]
+    StaleDocument {
+        /// The document.
+        path: PathBuf,
+    },
+    /// The gateware uses what rust-hdl translates wrongly.
+    #[error("{0}")]
+    Lint(String),
 }
 
 impl Error {
@@ -72,6 +109,12 @@ impl Error {
             Self::ToolFailed { .. } => "TSL-HDL-005",
             Self::Unsettled => "TSL-HDL-006",
             Self::Cosim { .. } => "TSL-HDL-007",
+            Self::NoBitstream { .. } => "TSL-HDL-008",
+            Self::MissedTiming { .. } => "TSL-HDL-009",
+            Self::StaleImage { .. } => "TSL-HDL-010",
+            Self::Image(_) => "TSL-HDL-011",
+            Self::StaleDocument { .. } => "TSL-HDL-012",
+            Self::Lint(_) => "TSL-HDL-013",
         }
     }
 }
@@ -96,6 +139,12 @@ mod tests {
                 expected: String::new(),
                 got: String::new(),
             },
+            Error::NoBitstream { title: String::new() },
+            Error::MissedTiming { fmax_mhz: 0.0, target_mhz: 0.0 },
+            Error::StaleImage { board: String::new(), reason: String::new() },
+            Error::Image(String::new()),
+            Error::StaleDocument { path: PathBuf::new() },
+            Error::Lint(String::new()),
         ];
         let codes: std::collections::BTreeSet<_> = errors.iter().map(Error::code).collect();
         assert_eq!(codes.len(), errors.len());

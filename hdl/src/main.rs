@@ -1,10 +1,13 @@
-//! The gateware's command line: from a board's name to its Verilog.
+//! The gateware's command line: from a board's name to its Verilog and its bitstream, and the checks on both.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use twinseal_hdl::{Error, top};
+use twinseal_hdl::engine::CLOCKS_PER_BLOCK;
+use twinseal_hdl::flow::{checkout, document, manifest};
+use twinseal_hdl::golden::sha256::BLOCK_BYTES;
+use twinseal_hdl::{Error, lint, top};
 
 #[derive(Parser)]
 #[command(version, about)]
@@ -24,11 +27,39 @@ enum Command {
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
     },
+    /// Build bitstreams/BOARD.bin and its entry in bitstreams/manifest.toml; fails on missed timing
+    Bitstream {
+        /// A name from boards.toml
+        #[arg(long)]
+        board: String,
+        /// Build nothing: compare image, manifest and gateware
+        #[arg(long)]
+        check: bool,
+    },
+    /// Print size and speed of the built image of a board
+    Report {
+        /// A name from boards.toml
+        #[arg(long)]
+        board: String,
+    },
+    /// Reject what rust-hdl simulates one way and translates another
+    Lint,
+    /// Write docs/register_map.md
+    Docs {
+        /// Write nothing: compare
+        #[arg(long)]
+        check: bool,
+    },
 }
 
 fn main() -> ExitCode {
     let result = match Args::parse().command {
         Command::Verilog { board, out } => write_verilog(&board, &out),
+        Command::Bitstream { board, check } => bitstream(&board, check),
+        Command::Report { board } => report(&board),
+        Command::Lint => lint_all(),
+        Command::Docs { check: false } => document::write(&checkout()),
+        Command::Docs { check: true } => document::check(&checkout()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -37,6 +68,40 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn bitstream(board: &str, check: bool) -> Result<(), Error> {
+    let bitstreams = checkout().join("bitstreams");
+    let entry = if check {
+        manifest::check(board, &bitstreams)?
+    } else {
+        manifest::bitstream(board, &checkout().join("build").join(board), &bitstreams)?
+    };
+    println!("bitstreams/{} {} build {}", entry.image, entry.usage, entry.sources.build_id);
+    Ok(())
+}
+
+fn report(board: &str) -> Result<(), Error> {
+    let entry = manifest::check(board, &checkout().join("bitstreams"))?;
+    let mb_per_s = |mhz: f64| mhz * BLOCK_BYTES as f64 / CLOCKS_PER_BLOCK as f64;
+    println!("{board}: {}", entry.usage);
+    println!(
+        "  SHA-256: {CLOCKS_PER_BLOCK} clocks per block of {BLOCK_BYTES} bytes, {:.1} MB/s at {} MHz, {:.1} MB/s at {:.2} MHz",
+        mb_per_s(entry.usage.target_mhz),
+        entry.usage.target_mhz,
+        mb_per_s(entry.usage.fmax_mhz),
+        entry.usage.fmax_mhz,
+    );
+    for (tool, version) in &entry.tools {
+        println!("  {tool}: {version}");
+    }
+    Ok(())
+}
+
+fn lint_all() -> Result<(), Error> {
+    let covered = lint::gateware()?;
+    println!("{covered}");
+    Ok(())
 }
 
 fn write_verilog(board: &str, out: &Path) -> Result<(), Error> {

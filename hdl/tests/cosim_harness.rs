@@ -1,4 +1,5 @@
 //! The harness itself: it agrees where it should, and names clock, port and values where it should not.
+#![allow(clippy::unwrap_used)] // in helpers too: this is all test code
 
 use rust_hdl_core::prelude::*;
 use rust_hdl_widgets::prelude::*;

@@ -1,3 +1,15 @@
 //! From a board's Verilog to its bitstream, and back again to check it.
 
+pub mod build;
+pub mod document;
+pub mod image;
+pub mod manifest;
 pub mod tool;
+
+use std::path::{Path, PathBuf};
+
+/// The checkout this was compiled from.
+pub fn checkout() -> PathBuf {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    manifest.parent().unwrap_or(manifest).to_owned()
+}

@@ -10,6 +10,9 @@ use crate::Error;
 /// Most lines of a tool's complaint that go into an error.
 const REASON_LINES: usize = 12;
 
+/// Arguments for Verilator: the C++ of a test runs for a second, so it should not compile for a minute.
+pub const COMPILE_FAST: [&str; 2] = ["-MAKEFLAGS", "OPT_FAST=-O1 OPT_SLOW=-O0 OPT_GLOBAL=-O0"];
+
 /// Runs `command` to its end and returns what it printed; any exit code but zero is an error.
 pub fn run(command: &mut Command) -> Result<String, Error> {
     let program = command.get_program().to_string_lossy().into_owned();
@@ -40,8 +43,16 @@ pub fn version(tool: &str, args: &[&str]) -> Result<String, Error> {
 
 /// `command` as one would type it.
 fn describe(command: &Command) -> String {
-    let words = std::iter::once(command.get_program()).chain(command.get_args());
-    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+    let args: Vec<_> = command.get_args().map(|arg| arg.to_string_lossy()).collect();
+    shell(&command.get_program().to_string_lossy(), &args)
+}
+
+/// A command line with quotes where a shell needs them.
+pub fn shell(program: &str, args: &[impl AsRef<str>]) -> String {
+    args.iter().fold(program.to_owned(), |line, arg| match arg.as_ref() {
+        arg if arg.contains([' ', ';', '$']) => format!("{line} '{arg}'"),
+        arg => format!("{line} {arg}"),
+    })
 }
 
 /// A folder that goes away again.
