@@ -1,6 +1,7 @@
 //! The boards the project knows, from `boards.toml`, and the ports of this machine where one may be plugged in.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use serde::Deserialize;
 use serialport::{SerialPortInfo, SerialPortType};
@@ -77,6 +78,10 @@ fn parse(text: &str) -> Result<BTreeMap<String, BoardKind>, Error> {
 /// # Errors
 /// [`Error::Ports`], [`Error::BoardsFile`].
 pub fn discover() -> Result<Vec<Candidate>, Error> {
+    // `serialport` panics without it, as in a container that has no sysfs.
+    if cfg!(target_os = "linux") && !Path::new("/sys/class/tty").is_dir() {
+        return Err(Error::Ports("/sys/class/tty is not there".into()));
+    }
     let ports = serialport::available_ports().map_err(|e| Error::Ports(e.to_string()))?;
     Ok(candidates(&kinds()?, ports))
 }

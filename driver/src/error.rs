@@ -30,9 +30,9 @@ pub enum Error {
         /// [`Link::describe`](crate::Link::describe).
         link: String,
     },
-    /// Nothing that speaks frames answers.
+    /// Nothing that speaks frames answers, or no longer.
     #[error(
-        "nothing on {link} answers: wrong port, wrong baud rate, or a board without Twinseal gateware; program it as boards.toml says and open it again"
+        "nothing on {link} answers: wrong port, wrong baud rate, or a board that hangs or has no Twinseal gateware; program it as boards.toml says and open it again"
     )]
     Silent {
         /// [`Link::describe`](crate::Link::describe).

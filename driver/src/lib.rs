@@ -3,14 +3,24 @@
 //! A [`Link`] carries bytes, a [`Board`] speaks frames over it, a [`Provider`] is what the rest of Twinseal computes
 //! with: slots, each filled by a board or by software.
 //!
-//! ```
-//! use twinseal_driver::Provider;
+//! ```no_run
+//! use std::sync::Arc;
+//! use twinseal_driver::{Choice, Error, Options, Planner, Provider, boards};
 //!
-//! let provider = Provider::software();
+//! # fn main() -> Result<(), Error> {
+//! let found = boards::discover()?;
+//! let board = found.first().map(|port| port.open(Options::default())).transpose()?.map(Arc::new);
+//! let planner = Planner::new(board, Provider::software(), Choice::Measured)?;
+//! planner.explain().iter().for_each(|sentence| println!("{sentence}"));
+//!
+//! let provider = planner.provider();
 //! let digest = provider.hash.hash(b"abc")?;
-//! assert_eq!(digest[..4], [0xba, 0x78, 0x16, 0xbf]);
-//! # Ok::<(), twinseal_driver::Error>(())
+//! let root = provider.merkle.merkle_root(&[b"first leaf", b"second leaf"])?;
+//! # Ok(()) }
 //! ```
+//!
+//! Every call has a deadline, and whatever happens on the cable, it ends with the right result or an [`Error`] that
+//! says what to do; unless that is [`Error::Disconnected`], the board can be used again at once.
 #![cfg_attr(not(feature = "ftdi"), forbid(unsafe_code))]
 #![cfg_attr(feature = "ftdi", deny(unsafe_code))]
 

@@ -26,6 +26,8 @@ pub enum Fault {
     Drop,
     /// This and every following byte of the same write or read are lost.
     Truncate,
+    /// The line takes no more until the host gives up on this write; this and the following bytes of it are lost.
+    Clog,
     /// These bits are inverted.
     Flip(u8),
     /// This byte comes in between.
@@ -41,6 +43,7 @@ pub enum Fault {
 struct Plan {
     armed: Option<(Direction, usize, Fault)>,
     unplugged: bool,
+    clogged: bool,
     /// Host bytes a stalled line holds back; `Some` while it is stalled.
     stalled: Option<Vec<u8>>,
     /// Chance in 2^16 for every byte in either direction to be flipped.
@@ -100,6 +103,10 @@ impl Plan {
                     match fault {
                         Fault::Drop => {}
                         Fault::Truncate => return Ok(out),
+                        Fault::Clog => {
+                            self.clogged = direction == Direction::ToBoard;
+                            return Ok(out);
+                        }
                         Fault::Flip(bits) => out.push(byte ^ bits),
                         Fault::Insert(extra) => out.extend([extra, byte]),
                         Fault::Stall => {
@@ -168,7 +175,10 @@ impl<L: Link> Link for FaultyLink<L> {
         self.inner.write_all(&passed, deadline)?;
         // The late answers of a stall overtake the answer to this.
         self.arriving.extend(self.late.drain(..));
-        Ok(())
+        match std::mem::take(&mut self.switch.0.lock().unwrap().clogged) {
+            true => Err(Error::Stalled { link: self.describe() }),
+            false => Ok(()),
+        }
     }
 
     fn read(&mut self, buffer: &mut [u8], deadline: Instant) -> Result<usize, Error> {

@@ -40,9 +40,9 @@ fn traffic() -> [usize; 2] {
 }
 
 /// The faults that can befall a byte without the line going away.
-fn passing_faults(random: &mut Random) -> [Fault; 4] {
+fn passing_faults(random: &mut Random) -> [Fault; 5] {
     let extra = random.bytes(1)[0];
-    [Fault::Drop, Fault::Truncate, Fault::Flip(1 << random.below(8)), Fault::Insert(extra)]
+    [Fault::Drop, Fault::Truncate, Fault::Clog, Fault::Flip(1 << random.below(8)), Fault::Insert(extra)]
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use twinseal_driver::link::Serial;
-use twinseal_driver::{Board, Error, HashSlot, Link, Options};
+use twinseal_driver::{Board, Choice, Error, HashSlot, Link, Options, Planner, Provider};
 use twinseal_sim::{BAUD, PtyServer, SimBoard, SimLink};
 use twinseal_tests::reference::sha256;
 use twinseal_tests::{Budget, board, link};
@@ -30,6 +30,17 @@ fn the_simulated_board_behind_a_pseudo_terminal_conforms() {
     let open = || Box::new(Serial::open(&path, BAUD).unwrap()) as Box<dyn Link>;
     link::run(open, &Budget::slow());
     board::run(open, &Budget::slow());
+}
+
+#[test]
+fn the_planner_weighs_the_simulated_board() {
+    let board = Arc::new(Board::open(in_process(), Options::default()).unwrap());
+    let planner = Planner::new(Some(board.clone()), Provider::software(), Choice::Measured).unwrap();
+    println!("{:#?}", planner.explain());
+    assert_eq!(planner.provider().hash.engine(), "software", "a simulation outran the processor it runs on");
+    let planner = Planner::new(Some(board.clone()), Provider::software(), Choice::Board).unwrap();
+    assert_eq!(planner.provider().hash.engine(), format!("hx8k sim {:08x}", board.build_id()));
+    assert_eq!(planner.provider().hash.hash(b"abc").unwrap(), sha256(b"abc"));
 }
 
 #[test]
