@@ -1,10 +1,13 @@
 //! The harness itself: it agrees where it should, and names clock, port and values where it should not.
 #![allow(clippy::unwrap_used)] // in helpers too: this is all test code
 
+use std::process::Command;
+
 use rust_hdl_core::prelude::*;
 use rust_hdl_widgets::prelude::*;
 use twinseal_hdl::Error;
 use twinseal_hdl::cosim::{Cosim, Replay};
+use twinseal_hdl::flow::tool;
 
 /// Everything a port can be: one bit, odd widths, more than 64 bits, combinational and registered.
 #[derive(LogicBlock, Default)]
@@ -87,6 +90,23 @@ fn other_verilog_that_differs_is_caught_with_clock_port_and_values() {
     assert_eq!((clock, port.as_str()), (0, "now"));
     assert_ne!(expected, got);
     assert_eq!(expected.len(), 2 + 4 * 8);
+}
+
+#[test]
+fn a_netlist_after_synthesis_agrees_too() {
+    let cosim = mixed();
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("mixer.v"), cosim.verilog()).unwrap();
+    let script = "read_verilog mixer.v; synth -top top -flatten; rename top netlist; write_verilog -noattr out.v";
+    let yosys = tool::run(Command::new("yosys").args(["-q", "-p", script]).current_dir(dir.path()));
+    match yosys {
+        Err(error @ Error::ToolMissing { .. }) => return println!("skipped: {error}"),
+        yosys => yosys.unwrap(),
+    };
+    let netlist = std::fs::read_to_string(dir.path().join("out.v")).unwrap();
+    assert!(netlist.contains("module netlist") && !netlist.contains("always @(*)"));
+    let Some(replay) = unless_missing(cosim.replay_against("netlist", &netlist, "netlist")) else { return };
+    assert_eq!(replay.unwrap(), Replay { clocks: 1000, outputs: 3 });
 }
 
 /// The pattern that rust-hdl is known to get wrong: the carry of an 8-bit sum leaks into the cast.
