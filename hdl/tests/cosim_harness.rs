@@ -97,7 +97,8 @@ fn a_netlist_after_synthesis_agrees_too() {
     let cosim = mixed();
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("mixer.v"), cosim.verilog()).unwrap();
-    let script = "read_verilog mixer.v; synth -top top -flatten; rename top netlist; write_verilog -noattr out.v";
+    let script =
+        "read_verilog mixer.v; synth -top top -flatten; rename top netlist; write_verilog -noattr out.v";
     let yosys = tool::run(Command::new("yosys").args(["-q", "-p", script]).current_dir(dir.path()));
     match yosys {
         Err(error @ Error::ToolMissing { .. }) => return println!("skipped: {error}"),
