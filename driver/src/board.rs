@@ -34,6 +34,9 @@ pub struct Options {
     pub retries: u32,
     /// Compute every result again in software and compare.
     pub verify: bool,
+    /// Start of the nonces that tell this session's echoes from older ones; random if `None`, as it should be unless a
+    /// transcript is recorded or replayed.
+    pub nonce: Option<u64>,
 }
 
 impl Default for Options {
@@ -45,6 +48,7 @@ impl Default for Options {
             silence: Duration::from_millis(500),
             retries: 1,
             verify: false,
+            nonce: None,
         }
     }
 }
@@ -66,7 +70,7 @@ impl Board {
     /// [`Error::Silent`] if nothing answers, [`Error::NotTwinseal`], [`Error::BoardOld`] or [`Error::DriverOld`] if
     /// something else does, and whatever the link says.
     pub fn open(link: Box<dyn Link>, options: Options) -> Result<Self, Error> {
-        let session = Session::open(link, options.silence)?;
+        let session = Session::open(link, options.silence, options.nonce)?;
         let link = session.describe();
         let label = options.name.clone().unwrap_or_else(|| link.clone());
         let mut board =

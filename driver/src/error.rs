@@ -167,6 +167,9 @@ pub enum Error {
     /// The ports of this machine cannot be listed.
     #[error("cannot list the ports: {0}; name the port yourself")]
     Ports(String),
+    /// A transcript cannot be written, read, or followed.
+    #[error("transcript: {0}; record it again with this release and the same nonce")]
+    Transcript(String),
 }
 
 /// Wire version and register map of one side.
@@ -222,6 +225,7 @@ impl Error {
             Self::Entropy(_) => "TSL-DRV-018",
             Self::BoardsFile(_) => "TSL-DRV-019",
             Self::Ports(_) => "TSL-DRV-020",
+            Self::Transcript(_) => "TSL-DRV-021",
         }
     }
 }
@@ -256,6 +260,7 @@ mod tests {
             Error::Entropy(getrandom::Error::UNSUPPORTED),
             Error::BoardsFile(s()),
             Error::Ports(s()),
+            Error::Transcript(s()),
         ];
         let codes: std::collections::BTreeSet<_> = errors.iter().map(Error::code).collect();
         assert_eq!(codes.len(), errors.len());

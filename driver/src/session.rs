@@ -104,11 +104,12 @@ pub(crate) struct Session {
 
 impl Session {
     /// Takes over `link` and gets in step with the board on it.
-    pub(crate) fn open(link: Box<dyn Link>, silence: Duration) -> Result<Self, Error> {
-        let mut nonce = [0; 8];
-        getrandom::fill(&mut nonce).map_err(Error::Entropy)?;
-        let tag = nonce[0];
-        let nonce = u64::from_le_bytes(nonce);
+    pub(crate) fn open(link: Box<dyn Link>, silence: Duration, nonce: Option<u64>) -> Result<Self, Error> {
+        let nonce = match nonce {
+            Some(nonce) => nonce,
+            None => getrandom::u64().map_err(Error::Entropy)?,
+        };
+        let [tag, ..] = nonce.to_le_bytes();
         let mut session = Self { link, decoder: Decoder::new(), tag, nonce, silence, out_of_step: true };
         let deadline = Instant::now() + silence * SYNC_ATTEMPTS;
         match session.synchronise(deadline)? {

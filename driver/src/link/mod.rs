@@ -6,10 +6,12 @@ use crate::Error;
 
 #[cfg(feature = "ftdi")]
 mod ftdi;
+mod replay;
 mod serial;
 
 #[cfg(feature = "ftdi")]
 pub use ftdi::{FlowControl, Ftdi};
+pub use replay::{Recorder, Replay};
 pub use serial::Serial;
 
 /// A byte pipe to one board. Implementations neither interpret nor buffer more than the line itself does.
