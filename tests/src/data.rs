@@ -96,7 +96,7 @@ mod tests {
                     000aca2ac329deea5c2328ebc6f2ba9802c1\r\n";
         let vectors = parse_rsp(text);
         assert_eq!(vectors.len(), 2);
-        assert_eq!(vectors[0].message, []);
+        assert!(vectors[0].message.is_empty());
         assert_eq!((&vectors[1].message[..], vectors[1].digest[0]), (&[0xd3][..], 0x28));
     }
 }
