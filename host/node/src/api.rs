@@ -18,7 +18,8 @@ use utoipa::{IntoParams, OpenApi, ToSchema};
 use zeroize::Zeroizing;
 
 use crate::Error;
-use crate::node::{Evidence, Health, LeaseReport, Method, Node, PredictReport, PutReport};
+use crate::answers::{Evidence, Health, LeaseReport, Method, PredictReport, PutReport};
+use crate::node::Node;
 use crate::record::parse_record_number;
 use crate::upload::{Upload, UploadKind};
 

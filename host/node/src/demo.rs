@@ -10,8 +10,9 @@ use twinseal_ledger::{LightClient, merkle};
 use twinseal_twin::{Series, metrics, patient};
 
 use crate::Error;
+use crate::answers::Method;
 use crate::config::{Config, EngineChoice};
-use crate::node::{Method, Node};
+use crate::node::Node;
 use crate::reader::ReaderKeys;
 use crate::record::{self, RecordNumber, SectionName, SignedRecord};
 use crate::report::{Recorder, Report, Step};

@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::process::Command;
 
+use crate::answers::Health;
 use crate::client::Client;
 use crate::engines;
-use crate::node::Health;
 use crate::report::{Recorder, Report};
 
 /// Tools, boards, permissions, daemon. Only what a user needs is a check; what a builder of gateware needs is evidence.

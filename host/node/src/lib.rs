@@ -3,6 +3,7 @@
 //! Start at [`node::Node`] for what a node does, at [`demo`] to see it do it.
 #![forbid(unsafe_code)]
 
+pub mod answers;
 pub mod api;
 pub mod client;
 pub mod config;

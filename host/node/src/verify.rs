@@ -9,7 +9,8 @@ use twinseal_ledger::{
 use zeroize::Zeroizing;
 
 use crate::Error;
-use crate::node::{DOCTOR, Evidence};
+use crate::answers::Evidence;
+use crate::node::DOCTOR;
 use crate::reader::ReaderKeys;
 use crate::record::{RecordNumber, SignedRecord};
 

@@ -7,11 +7,11 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use serde_json::json;
+use twinseal_node::answers::{Evidence, LeaseReport, Method, PredictReport, PutReport};
 use twinseal_node::api::{LeaseRequest, ReaderRequest};
 use twinseal_node::client::Client;
 use twinseal_node::config::EngineChoice;
 use twinseal_node::demo::{self, DemoOptions};
-use twinseal_node::node::{Evidence, LeaseReport, Method, PredictReport, PutReport};
 use twinseal_node::record::parse_record_number;
 use twinseal_node::report::Style;
 use twinseal_node::upload::UploadKind;
