@@ -146,7 +146,10 @@ mod tests {
     use crate::{MAX_ENCODED_BYTES, opcode, status};
     use std::vec::Vec;
 
-    fn decode_all(line: &[u8]) -> Vec<Result<(u8, u8, u8, Vec<u8>), FrameError>> {
+    /// Tag, opcode, status and payload of a decoded frame.
+    type Decoded = Result<(u8, u8, u8, Vec<u8>), FrameError>;
+
+    fn decode_all(line: &[u8]) -> Vec<Decoded> {
         let mut decoder = Decoder::new();
         let mut frames = Vec::new();
         for &byte in line {
