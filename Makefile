@@ -9,16 +9,18 @@
 BOARD ?= hx8k
 CARGO ?= cargo
 DEMO_FLAGS ?=
+# Real glucose exports for `make bench`; the simulated patient stands in where there are none.
+CGM_FOLDER ?= $(wildcard ../shared/data/cgm_bigideas/dexcom)
 # One profile everywhere, so that nothing is compiled twice.
 R := --release --locked
 
-.PHONY: demo test sim bench bitstream lint docs
+.PHONY: demo test sim bench bitstream lint
 .DEFAULT_GOAL := demo
 
 demo:
 	@packaging/setup.sh run
-	$(CARGO) build $(R) -p twinseal-node
-	target/release/twinseal demo $(DEMO_FLAGS)
+	$(CARGO) build $(R) -p twinseal-node --bins
+	$(CARGO) run $(R) --quiet -p twinseal-node --bin twinseal -- demo $(DEMO_FLAGS)
 
 test:
 	@packaging/setup.sh test
@@ -35,7 +37,7 @@ bench:
 	$(CARGO) run $(R) -p twinseal-sim --bin twinseal-simboard -- --bench
 	$(CARGO) run $(R) -p twinseal-hdl -- report --board $(BOARD)
 	$(CARGO) run $(R) -p twinseal-abe --example figures
-	$(CARGO) run $(R) -p twinseal-twin --example compare -- ../shared/data/cgm_bigideas/dexcom
+	$(CARGO) run $(R) -p twinseal-twin --example compare -- $(CGM_FOLDER)
 
 bitstream:
 	@packaging/setup.sh bitstream

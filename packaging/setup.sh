@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what a target of the Makefile needs on Debian 12: `setup.sh run|test|lint`. Says what it does, asks
+# Installs what a target of the Makefile needs on Debian 12: `setup.sh run|test|bitstream|lint`. Says what it does, asks
 # nothing, does nothing when everything is there. Root installs directly, anyone else through sudo.
 set -eu
 

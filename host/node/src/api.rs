@@ -27,13 +27,20 @@ use crate::upload::{Upload, UploadKind};
 pub struct Shared {
     node: Arc<Node>,
     token: Zeroizing<String>,
+    max_body_bytes: usize,
     requests: AtomicU64,
     failures: AtomicU64,
 }
 
 /// The routes over `node`, for requests that carry `token`.
 pub fn router(node: Arc<Node>, token: Zeroizing<String>, max_body_bytes: usize) -> Router {
-    let shared = Arc::new(Shared { node, token, requests: AtomicU64::new(0), failures: AtomicU64::new(0) });
+    let shared = Arc::new(Shared {
+        node,
+        token,
+        max_body_bytes,
+        requests: AtomicU64::new(0),
+        failures: AtomicU64::new(0),
+    });
     Router::new()
         .route("/v1/records", post(put))
         .route("/v1/records/{record}", get(blob))
@@ -80,11 +87,14 @@ impl IntoResponse for Error {
                 StatusCode::NOT_FOUND
             }
             Error::NoLease { .. } => StatusCode::PAYMENT_REQUIRED,
+            // Refusals of the ledger: what was asked is understood and not allowed.
+            Error::Ledger(e) if e.code().starts_with("TSL-LED-1") => StatusCode::UNPROCESSABLE_ENTITY,
             Error::ObjectTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Error::Store(_) => StatusCode::INSUFFICIENT_STORAGE,
             Error::BadRecordNumber { .. }
             | Error::BadSectionName
             | Error::BadUpload { .. }
+            | Error::UnknownAuthority { .. }
             | Error::Abe(_)
             | Error::Twin(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Error::ObjectTampered { .. } | Error::LedgerMismatch { .. } | Error::BadSignature => {
@@ -108,10 +118,32 @@ async fn authorize(State(shared): State<Arc<Shared>>, request: Request, next: Ne
 async fn count(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
     shared.requests.fetch_add(1, Ordering::Relaxed);
     let response = next.run(request).await;
-    if !response.status().is_success() {
-        shared.failures.fetch_add(1, Ordering::Relaxed);
+    if response.status().is_success() {
+        return response;
     }
-    response
+    shared.failures.fetch_add(1, Ordering::Relaxed);
+    explain(response, shared.max_body_bytes).await
+}
+
+/// What the framework refused by itself (routes, methods, queries, bodies) becomes a [`Problem`] too.
+async fn explain(response: Response, limit: usize) -> Response {
+    let json =
+        response.headers().get(header::CONTENT_TYPE).is_some_and(|t| t.as_bytes() == b"application/json");
+    if json {
+        return response;
+    }
+    let status = response.status();
+    let reason = axum::body::to_bytes(response.into_body(), 4096).await.unwrap_or_default();
+    let reason = match String::from_utf8_lossy(&reason).trim() {
+        "" => status.canonical_reason().unwrap_or("unknown").to_owned(),
+        reason => reason.to_owned(),
+    };
+    let error = match status {
+        StatusCode::PAYLOAD_TOO_LARGE => Error::BodyTooLarge { limit },
+        _ => Error::BadRequest { status: status.as_u16(), reason },
+    };
+    let problem = Problem { code: error.code().into(), message: error.to_string() };
+    (status, Json(problem)).into_response()
 }
 
 /// How an upload is to be read and who may open it.

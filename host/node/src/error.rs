@@ -9,7 +9,7 @@ use thiserror::Error as ThisError;
 #[non_exhaustive]
 pub enum Error {
     /// A file or folder could not be used.
-    #[error("could not {action} {path}: {source}; check that it exists, its permissions and the free space")]
+    #[error("could not {action} {path}: {source}; check the path, the permissions and the free space")]
     Io {
         /// What was tried.
         action: &'static str,
@@ -106,23 +106,55 @@ pub enum Error {
         /// Bytes the upload needs.
         needed_bytes: u64,
     },
-    /// The root secret is readable by others.
+    /// A secret file is readable by others.
     #[error(
-        "the root secret {path} has mode {mode:o}; it must be readable by its owner only: chmod 600 it, and replace it if others may have read it"
+        "the secret file {path} has mode {mode:o}; it must be readable by its owner only: chmod 600 it, and replace it if others may have read it"
     )]
-    RootExposed {
+    SecretExposed {
         /// The file.
         path: String,
         /// Its permission bits.
         mode: u32,
     },
-    /// The root secret is not 32 bytes.
-    #[error(
-        "the root secret {path} is not 32 bytes; restore it from its backup: without it the node's records cannot be opened by their owner"
-    )]
-    RootMalformed {
+    /// A secret file has been cut or replaced.
+    #[error("the secret file {path} is damaged; restore it from its backup; expected {expected}")]
+    SecretMalformed {
         /// The file.
         path: String,
+        /// What it should hold.
+        expected: &'static str,
+    },
+    /// A used data folder has lost a file.
+    #[error(
+        "{path} is missing from a data folder that was used before; restore it from its backup; nothing was created in its place (a folder whose very first start was interrupted holds no records: empty it)"
+    )]
+    StateMissing {
+        /// The file.
+        path: String,
+    },
+    /// A file that must not be replaced.
+    #[error("{path} exists and is not replaced; choose another name")]
+    Exists {
+        /// The file.
+        path: String,
+    },
+    /// A request that is not understood.
+    #[error(
+        "the request is not understood (HTTP {status}): {reason}; `twinseald --openapi` describes every request"
+    )]
+    BadRequest {
+        /// HTTP status.
+        status: u16,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A request body past the limit.
+    #[error(
+        "the request is larger than {limit} bytes; split it, or raise max_body_bytes in the daemon's configuration"
+    )]
+    BodyTooLarge {
+        /// The limit.
+        limit: usize,
     },
     /// A configuration file or flag is wrong.
     #[error("configuration: {reason}")]
@@ -222,8 +254,8 @@ impl Error {
             Self::ObjectTooLarge { .. } => "TSL-NOD-013",
             Self::Store(_) => "TSL-NOD-014",
             Self::NoLease { .. } => "TSL-NOD-015",
-            Self::RootExposed { .. } => "TSL-NOD-016",
-            Self::RootMalformed { .. } => "TSL-NOD-017",
+            Self::SecretExposed { .. } => "TSL-NOD-016",
+            Self::SecretMalformed { .. } => "TSL-NOD-017",
             Self::Config { .. } => "TSL-NOD-018",
             Self::Daemon { .. } => "TSL-NOD-019",
             Self::Unauthorized => "TSL-NOD-020",
@@ -234,6 +266,10 @@ impl Error {
             Self::BadReaderKeys => "TSL-NOD-024",
             Self::UnknownAuthority { .. } => "TSL-NOD-025",
             Self::WrongChain { .. } => "TSL-NOD-026",
+            Self::StateMissing { .. } => "TSL-NOD-027",
+            Self::Exists { .. } => "TSL-NOD-028",
+            Self::BadRequest { .. } => "TSL-NOD-029",
+            Self::BodyTooLarge { .. } => "TSL-NOD-030",
             Self::Driver(e) => e.code(),
             Self::Sim(e) => e.code(),
             Self::Abe(e) => e.code(),

@@ -1,10 +1,7 @@
-//! Who this node is: one root secret from which every other key is derived, never stored. Until a board's PUF provides
-//! it, the root is a file of 32 random bytes readable by its owner only; the driver's `derive` slot hides the difference.
+//! Who this node is: one root secret from which signing keys and section keys are derived on demand and never stored.
+//! Until a board's PUF provides it, the root is a file of 32 random bytes readable by its owner only; the driver's `derive`
+//! slot hides the difference. The keys of attribute authorities are not derived: they are files of their own.
 
-use std::fs::{File, OpenOptions};
-use std::io::{Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::Path;
 use std::sync::Arc;
 
 use aws_lc_rs::hkdf;
@@ -13,52 +10,22 @@ use twinseal_ledger::{AccountId, SigningKey};
 use zeroize::Zeroizing;
 
 use crate::Error;
+use crate::folder::{self, DataFolder};
 use crate::record::{RecordNumber, SectionName};
 use crate::seal::SectionKey;
 
-/// Reads the root secret at `path`, or creates it from `entropy` with mode 0600, synced before use.
-pub fn load_or_create_root(path: &Path, entropy: &dyn EntropySlot) -> Result<Zeroizing<[u8; 32]>, Error> {
-    match File::open(path) {
-        Ok(file) => read_root(path, file),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => create_root(path, entropy),
-        Err(e) => Err(Error::io("read the root secret", path, e)),
-    }
-}
-
-fn read_root(path: &Path, mut file: File) -> Result<Zeroizing<[u8; 32]>, Error> {
-    let mode = file.metadata().map_err(|e| Error::io("read the root secret", path, e))?.mode();
-    if mode & 0o077 != 0 {
-        return Err(Error::RootExposed { path: path.display().to_string(), mode: mode & 0o777 });
-    }
-    let mut bytes = Zeroizing::new(Vec::new());
-    Read::by_ref(&mut file)
-        .take(33)
-        .read_to_end(&mut bytes)
-        .map_err(|e| Error::io("read the root secret", path, e))?;
-    let root: [u8; 32] =
-        bytes.as_slice().try_into().map_err(|_| Error::RootMalformed { path: path.display().to_string() })?;
-    Ok(Zeroizing::new(root))
-}
-
-fn create_root(path: &Path, entropy: &dyn EntropySlot) -> Result<Zeroizing<[u8; 32]>, Error> {
-    let mut root = Zeroizing::new([0u8; 32]);
-    entropy.fill(root.as_mut_slice())?;
-    write_secret(path, root.as_slice())?;
-    Ok(root)
-}
-
-/// Creates `path` with mode 0600, writes and syncs `bytes`; refuses to replace an existing file.
-pub fn write_secret(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let write = || -> std::io::Result<()> {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        if let Some(parent) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
-            File::open(parent)?.sync_all()?;
-        }
-        Ok(())
+/// The root secret in `folder`, made from `entropy` in a new one.
+pub fn root(folder: &DataFolder, entropy: &dyn EntropySlot) -> Result<Zeroizing<[u8; 32]>, Error> {
+    let bytes = folder.secret(folder::ROOT, || {
+        let mut root = Zeroizing::new(vec![0u8; 32]);
+        entropy.fill(&mut root)?;
+        Ok(root)
+    })?;
+    let malformed = || Error::SecretMalformed {
+        path: folder.path(folder::ROOT).display().to_string(),
+        expected: "32 bytes",
     };
-    write().map_err(|e| Error::io("write a secret file", path, e))
+    Ok(Zeroizing::new(bytes.as_slice().try_into().map_err(|_| malformed())?))
 }
 
 /// One participant: its signing key, its account, and the keys of its records.

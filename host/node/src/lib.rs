@@ -12,6 +12,7 @@ pub mod doctor;
 pub mod engines;
 pub mod entropy;
 mod error;
+pub mod folder;
 pub mod identity;
 pub mod node;
 pub mod reader;

@@ -2,7 +2,6 @@
 //! and whatever engines are plugged in. In this first form the roles of owner, doctor, cloud and orderer live in one
 //! process, each with a key pair of its own; every check between them is made all the same.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use twinseal_abe as abe;
@@ -18,6 +17,7 @@ use crate::Error;
 use crate::answers::{Evidence, Health, LeaseReport, Method, PredictReport, PutReport};
 use crate::config::Config;
 use crate::engines::Engines;
+use crate::folder::{self, DataFolder};
 use crate::identity::{self, Identity};
 use crate::reader::ReaderKeys;
 use crate::record::{self, Header, RecordNumber, SignedRecord};
@@ -42,39 +42,51 @@ pub struct Node {
     authorities: Vec<abe::Authority>,
     ledger: Arc<Ledger>,
     objects: Objects,
-    data_dir: std::path::PathBuf,
-    /// One put at a time: a lease is checked against what is stored, and nonces are taken in order.
+    folder: DataFolder,
+    /// One put at a time: a lease is checked against what is stored.
     put_lock: tokio::sync::Mutex<()>,
 }
 
 impl Node {
-    /// Opens the node in `config.data_dir`, creating root secret, authorities, ledger and object folder on first use.
+    /// Opens the node in `config.data_dir`, creating root secret, authorities, ledger and object folder on first use. A
+    /// folder from which something was lost is refused.
     pub fn open(config: &Config) -> Result<Self, Error> {
-        let dir = &config.data_dir;
-        std::fs::create_dir_all(dir).map_err(|e| Error::io("create the data folder", dir, e))?;
-        let objects = Objects::folder(&dir.join("objects"))?;
-        Self::open_with(config, objects)
+        Self::open_with(config, Objects::folder(&config.data_dir.join("objects"))?)
     }
 
     /// The same over another object store.
     pub fn open_with(config: &Config, objects: Objects) -> Result<Self, Error> {
-        let dir = &config.data_dir;
-        let software = Provider::software();
-        let root = identity::load_or_create_root(&dir.join("root.key"), &*software.entropy)?;
+        let authority_files = AUTHORITIES.map(|name| format!("authority-{name}.key"));
+        let mut files = vec![folder::ROOT, folder::LEDGER];
+        files.extend(authority_files.iter().map(String::as_str));
+        let folder = DataFolder::open(&config.data_dir, &files)?;
+
+        let root = identity::root(&folder, &*Provider::software().entropy)?;
         let engines = Engines::open(&config.board, config.engine, root)?;
         let identity = |role| Identity::new(engines.provider().derive.clone(), role);
-        let (owner, doctor, cloud, orderer) =
-            (identity("owner")?, identity("doctor")?, identity("cloud")?, identity("orderer")?);
-        let genesis =
-            load_or_create_genesis(&dir.join("genesis.bin"), &owner, &doctor, &cloud, orderer.signing())?;
-        let tree = Arc::new(SlotTree(engines.provider().merkle.clone()));
-        let orderer_key = Identity::new(engines.provider().derive.clone(), "orderer")?.into_signing();
-        let ledger =
-            Ledger::open(&dir.join("ledger.redb"), genesis, orderer_key, tree, Arc::new(SystemClock))?;
+        let (owner, doctor, cloud) = (identity("owner")?, identity("doctor")?, identity("cloud")?);
+        let orderer = identity("orderer")?.into_signing();
         let authorities = AUTHORITIES
             .iter()
-            .map(|name| load_or_create_authority(dir, name, &engines))
+            .zip(&authority_files)
+            .map(|(name, file)| authority(&folder, file, name, &engines))
             .collect::<Result<_, _>>()?;
+
+        let genesis_path = folder.path(folder::GENESIS);
+        let genesis = if folder.is_new() {
+            new_genesis(&owner, &doctor, &cloud, &orderer)
+        } else {
+            let bytes = std::fs::read(&genesis_path)
+                .map_err(|e| Error::io("read the ledger's agreement", &genesis_path, e))?;
+            Genesis::from_bytes(&bytes)?
+        };
+        let genesis_bytes = genesis.to_bytes()?;
+        let tree = Arc::new(SlotTree(engines.provider().merkle.clone()));
+        let ledger =
+            Ledger::open(&folder.path(folder::LEDGER), genesis, orderer, tree, Arc::new(SystemClock))?;
+        if folder.is_new() {
+            folder.complete(&genesis_bytes)?;
+        }
         Ok(Self {
             cloud: cloud.account(),
             ledger: Arc::new(ledger),
@@ -83,7 +95,7 @@ impl Node {
             doctor,
             authorities,
             objects,
-            data_dir: dir.clone(),
+            folder,
             put_lock: tokio::sync::Mutex::new(()),
         })
     }
@@ -130,18 +142,19 @@ impl Node {
 
     /// The token that API requests must carry, created on first use with mode 0600.
     pub fn api_token(&self) -> Result<Zeroizing<String>, Error> {
-        let path = self.data_dir.join("api.token");
-        match std::fs::read_to_string(&path) {
-            Ok(token) => Ok(Zeroizing::new(token.trim().to_owned())),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                let mut bytes = Zeroizing::new([0u8; 32]);
-                self.engines.provider().entropy.fill(bytes.as_mut_slice())?;
-                let token = Zeroizing::new(hex::encode(bytes.as_slice()));
-                identity::write_secret(&path, token.as_bytes())?;
-                Ok(token)
-            }
-            Err(e) => Err(Error::io("read the API token", &path, e)),
+        let path = self.folder.path("api.token");
+        if !path.exists() {
+            let mut bytes = Zeroizing::new([0u8; 32]);
+            self.engines.provider().entropy.fill(bytes.as_mut_slice())?;
+            folder::write_secret(&path, Zeroizing::new(hex::encode(bytes.as_slice())).as_bytes())?;
         }
+        let token = folder::read_secret(&path)?;
+        let token = core::str::from_utf8(&token).unwrap_or_default().trim();
+        if token.len() != 64 || !token.bytes().all(|b| b.is_ascii_hexdigit()) {
+            let expected = "64 hex digits; delete it, and the daemon makes a new one";
+            return Err(Error::SecretMalformed { path: path.display().to_string(), expected });
+        }
+        Ok(Zeroizing::new(token.to_owned()))
     }
 
     /// Seals, stores and registers. The blob is on disk before the registration is submitted, so a full store or a
@@ -365,24 +378,13 @@ impl TreeHasher for SlotTree {
     }
 }
 
-fn load_or_create_genesis(
-    path: &Path,
-    owner: &Identity,
-    doctor: &Identity,
-    cloud: &Identity,
-    orderer: &SigningKey,
-) -> Result<Genesis, Error> {
-    match std::fs::read(path) {
-        Ok(bytes) => return Ok(Genesis::from_bytes(&bytes)?),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
-        Err(e) => return Err(Error::io("read the ledger's agreement", path, e)),
-    }
+fn new_genesis(owner: &Identity, doctor: &Identity, cloud: &Identity, orderer: &SigningKey) -> Genesis {
     let member = |name: &str, who: &Identity, balance| Member {
         name: name.into(),
         public_key: who.signing().public_key().clone(),
         balance,
     };
-    let genesis = Genesis {
+    Genesis {
         version: Genesis::VERSION,
         name: "twinseal".into(),
         created_ms: SystemClock.now_ms(),
@@ -393,25 +395,23 @@ fn load_or_create_genesis(
             member("cloud", cloud, 0),
         ],
         rules: Rules::default(),
-    };
-    identity::write_secret(path, &genesis.to_bytes()?)?;
-    Ok(genesis)
+    }
 }
 
 /// Name of the member whose signature a record must carry.
 pub const DOCTOR: &str = "doctor";
 
-fn load_or_create_authority(dir: &Path, name: &str, engines: &Engines) -> Result<abe::Authority, Error> {
-    let path = dir.join(format!("authority-{name}.key"));
-    match std::fs::read(&path) {
-        Ok(bytes) => return Ok(abe::Authority::from_bytes(&Zeroizing::new(bytes))?),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
-        Err(e) => return Err(Error::io("read an authority's key", &path, e)),
-    }
-    let rng = &mut crate::entropy::Rng(&*engines.provider().entropy);
-    let authority = abe::Authority::setup(name.parse()?, rng);
-    identity::write_secret(&path, &authority.to_bytes())?;
-    Ok(authority)
+fn authority(
+    folder: &DataFolder,
+    file: &str,
+    name: &str,
+    engines: &Engines,
+) -> Result<abe::Authority, Error> {
+    let bytes = folder.secret(file, || {
+        let rng = &mut crate::entropy::Rng(&*engines.provider().entropy);
+        Ok(abe::Authority::setup(name.parse()?, rng).to_bytes())
+    })?;
+    Ok(abe::Authority::from_bytes(&bytes)?)
 }
 
 /// A blob in the store.

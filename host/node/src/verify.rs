@@ -12,7 +12,7 @@ use crate::Error;
 use crate::answers::Evidence;
 use crate::node::DOCTOR;
 use crate::reader::ReaderKeys;
-use crate::record::{RecordNumber, SignedRecord};
+use crate::record::{RecordNumber, SectionName, SignedRecord};
 
 /// Longest field of an [`Evidence`] in hex digits: a genesis of thousands of members.
 const MAX_FIELD_DIGITS: usize = 32 << 20;
@@ -114,11 +114,18 @@ pub fn verify(
     })
 }
 
-/// Opens one section of a blob with a reader's key file. It does not verify the blob: see [`verify`].
-pub fn open_blob(blob: &[u8], section: &str, keys: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
-    let keys = ReaderKeys::from_bytes(keys)?;
-    let record = SignedRecord::from_bytes(blob)?;
-    record.section(section)?.open_with_attributes(&record.header, &keys)
+/// Opens one section with a reader's key file, after [`verify`] passed.
+pub fn open(
+    record: RecordNumber,
+    blob: &[u8],
+    evidence: &Evidence,
+    chain: Option<&str>,
+    section: &SectionName,
+    keys: &[u8],
+) -> Result<Zeroizing<Vec<u8>>, Error> {
+    verify(record, blob, evidence, chain)?;
+    let signed = SignedRecord::from_bytes(blob)?;
+    signed.section(section.as_str())?.open_with_attributes(&signed.header, &ReaderKeys::from_bytes(keys)?)
 }
 
 fn member(genesis: &Genesis, wanted: impl Fn(&PublicKey) -> bool) -> Option<&PublicKey> {

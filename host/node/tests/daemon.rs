@@ -151,16 +151,17 @@ fn the_api_wants_its_token_and_describes_itself() {
 #[test]
 fn a_full_object_store_is_a_clear_error_and_loses_nothing() {
     let dir = tempfile::tempdir().unwrap();
-    let objects = dir.path().join("objects");
-    std::fs::create_dir(&objects).unwrap();
+    let objects = dir.path().join("node/objects");
+    std::fs::create_dir_all(&objects).unwrap();
     let mounted =
         Command::new("mount").args(["-t", "tmpfs", "-o", "size=96k", "tmpfs", utf8(&objects)]).output();
     if !mounted.as_ref().is_ok_and(|o| o.status.success()) {
         println!("skipped: mounting a small tmpfs as the full store needs root");
         return;
     }
+    let _mounted = Mounted(objects.clone());
     let file = export(dir.path(), 4);
-    let daemon = Daemon::start(dir.path());
+    let daemon = Daemon::start(&dir.path().join("node"));
     daemon.json(&["lease"]);
     let mut acknowledged = Vec::new();
     let message = loop {
@@ -183,8 +184,124 @@ fn a_full_object_store_is_a_clear_error_and_loses_nothing() {
     for record in &acknowledged {
         daemon.json(&["verify", record]);
     }
-    drop(daemon);
-    assert!(Command::new("umount").arg(&objects).status().unwrap().success());
+}
+
+/// Unmounts whatever the test ends with.
+struct Mounted(std::path::PathBuf);
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_lost_file_is_named_and_nothing_is_made_in_its_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = dir.path().join("node");
+    let daemon = Daemon::start(&node);
+    daemon.json(&["lease"]);
+    let record = put(&daemon, &export(dir.path(), 5));
+    assert_eq!(daemon.terminate(), Some(0));
+    for lost in ["root.key", "genesis.bin", "ledger.redb", "authority-hospital.key"] {
+        let (here, away) = (node.join(lost), dir.path().join("away"));
+        std::fs::rename(&here, &away).unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_twinseald"))
+            .args(["--listen", "127.0.0.1:0", "--board", "none", "--data-dir", utf8(&node)])
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(1), "{lost}");
+        assert!(
+            text(&output).contains(lost) && text(&output).contains("backup"),
+            "{lost}: {}",
+            text(&output)
+        );
+        assert!(!here.exists(), "{lost} was made anew");
+        std::fs::rename(&away, &here).unwrap();
+    }
+    Daemon::start(&node).json(&["verify", &record]);
+}
+
+/// A daemon that answers for record A with everything that belongs to record B.
+#[test]
+fn a_reader_is_not_given_another_record_by_a_hostile_daemon() {
+    use std::io::{Read, Write};
+    let dir = tempfile::tempdir().unwrap();
+    let daemon = Daemon::start(&dir.path().join("node"));
+    daemon.json(&["lease"]);
+    let asked_for = put(&daemon, &export(dir.path(), 6));
+    let given = put(&daemon, &export(dir.path(), 7));
+    let keys = dir.path().join("lin.keys");
+    daemon.json(&["reader", "lin", "--attribute", "physician@hospital", "--output", utf8(&keys)]);
+    let token = std::fs::read_to_string(daemon.data_dir.join("api.token")).unwrap();
+    let honest = twinseal_node::client::Client::new(&daemon.url, &token);
+
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let swap = (asked_for.clone(), given.clone());
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let mut request = [0u8; 4096];
+            let n = stream.read(&mut request).unwrap_or(0);
+            let request = String::from_utf8_lossy(&request[..n]).into_owned();
+            let path = request.split_whitespace().nth(1).unwrap_or("/").replace(&swap.0, &swap.1);
+            let body = honest.get(&path).unwrap_or_default();
+            let head =
+                format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+            let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body));
+        }
+    });
+    let get = |url: &str, record: &str| {
+        Command::new(env!("CARGO_BIN_EXE_twinseal"))
+            .args(["--url", url, "--token-file", utf8(&daemon.data_dir.join("api.token"))])
+            .args(["get", record, "--section", "personal", "--keys", utf8(&keys)])
+            .output()
+            .unwrap()
+    };
+    assert!(get(&daemon.url, &asked_for).status.success());
+    assert!(get(&url, &given).status.success(), "the hostile daemon works where it does not lie");
+    let lied = get(&url, &asked_for);
+    assert_eq!(lied.status.code(), Some(1));
+    assert!(lied.stdout.is_empty() && text(&lied).contains("TSL-NOD-007"), "{}", text(&lied));
+}
+
+#[test]
+fn every_refusal_of_the_api_is_a_problem_with_a_remedy() {
+    let dir = tempfile::tempdir().unwrap();
+    let daemon = Daemon::start_with(dir.path(), &["--board", "none", "--max-body-bytes", "1000"]);
+    let big = dir.path().join("big.bin");
+    std::fs::write(&big, vec![1; 5000]).unwrap();
+    let (code, message) = daemon.refused(&["put", utf8(&big), "--kind", "file"]);
+    assert_eq!(code, "TSL-NOD-030");
+    assert!(message.contains("1000") && message.contains("max_body_bytes"), "{message}");
+
+    let token = std::fs::read_to_string(dir.path().join("api.token")).unwrap();
+    let client = twinseal_node::client::Client::new(&daemon.url, &token);
+    for result in [
+        client.get("/no/such/route"),
+        client.get("/v1/leases"),
+        client.post("/v1/leases", "application/json", b"{"),
+        client.post("/v1/leases", "text/plain", b"{}"),
+        client.post("/v1/records?kind=nonsense", "application/octet-stream", b"x"),
+    ] {
+        let error = result.unwrap_err();
+        assert_eq!(error.code(), "TSL-NOD-029", "{error}");
+    }
+    let (code, _) = daemon.refused(&["lease", "--size-bytes", "9000000000000000", "--days", "3000"]);
+    assert_eq!(code, "TSL-LED-103");
+    let keys = dir.path().join("keys");
+    let (code, _) = daemon.refused(&["reader", "x", "--attribute", "a@nowhere", "--output", utf8(&keys)]);
+    assert_eq!(code, "TSL-NOD-025");
+}
+
+#[test]
+fn output_that_cannot_be_written_is_a_failure() {
+    let full = || std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    for arguments in [&["completions", "bash"][..], &["boards"], &["demo", "--board", "none"]] {
+        let status =
+            Command::new(env!("CARGO_BIN_EXE_twinseal")).args(arguments).stdout(full()).status().unwrap();
+        assert_eq!(status.code(), Some(1), "{arguments:?}");
+    }
 }
 
 #[test]

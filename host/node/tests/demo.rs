@@ -46,7 +46,7 @@ fn engines(report: &Value, name: &str) -> Vec<String> {
 
 #[test]
 fn on_software() {
-    let report = passed(&["--board", "none", "--engine", "software"]);
+    let report = passed(&["--board", "none"]);
     assert!(engines(&report, "hashed by").iter().all(|e| e == "software"));
 }
 

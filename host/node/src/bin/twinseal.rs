@@ -12,10 +12,10 @@ use twinseal_node::api::{LeaseRequest, ReaderRequest};
 use twinseal_node::client::Client;
 use twinseal_node::config::EngineChoice;
 use twinseal_node::demo::{self, DemoOptions};
-use twinseal_node::record::parse_record_number;
+use twinseal_node::record::{SectionName, parse_record_number};
 use twinseal_node::report::Style;
 use twinseal_node::upload::UploadKind;
-use twinseal_node::{Error, doctor, engines, identity, verify};
+use twinseal_node::{Error, doctor, engines, folder, verify};
 
 /// Seal, share, verify and predict digital-twin data.
 ///
@@ -46,7 +46,7 @@ enum Command {
         /// `sim`, `none` or the path of a serial port.
         #[arg(long, default_value = "sim")]
         board: String,
-        /// `board`, `software` or `auto`; the demo shows the board's engines unless told otherwise.
+        /// Who computes. Unless told otherwise the demo shows the board's engines; without a board, software.
         #[arg(long, value_enum)]
         engine: Option<EngineChoice>,
         /// Keep ledger, objects and keys here instead of in a temporary folder.
@@ -74,6 +74,9 @@ enum Command {
         /// Attribute keys from `twinseal reader`; the section is then opened here, not by the daemon.
         #[arg(long)]
         keys: Option<PathBuf>,
+        /// With `--keys`: refuse any ledger but this one (hex, as `twinseal verify` prints it).
+        #[arg(long, requires = "keys")]
+        chain: Option<String>,
         /// Where to write; standard output when absent.
         #[arg(long, short)]
         output: Option<PathBuf>,
@@ -149,8 +152,8 @@ fn run(cli: Cli) -> Result<bool, Error> {
     };
     match cli.command {
         Command::Demo { cgm, board, engine, data_dir } => {
-            let options =
-                DemoOptions { input: cgm, board, engine: engine.unwrap_or(EngineChoice::Board), data_dir };
+            let shown = if board == "none" { EngineChoice::Software } else { EngineChoice::Board };
+            let options = DemoOptions { input: cgm, board, engine: engine.unwrap_or(shown), data_dir };
             let json = cli.json;
             let report = demo::run(&options, |step| {
                 if !json {
@@ -180,21 +183,30 @@ fn run(cli: Cli) -> Result<bool, Error> {
                 client.json(&client.post(&path, "application/octet-stream", &bytes)?)?;
             show(cli.json, &report, || report.to_string())
         }
-        Command::Get { record, section, keys, output } => {
+        Command::Get { record, section, keys, chain, output } => {
             let record = parse_record_number(&record)?;
+            let section = SectionName::new(&section)?;
             let client = client(&cli.url, &cli.token_file)?;
             let plaintext = match keys {
                 Some(keys) => {
+                    // The daemon and the store are not trusted: nothing is opened that was not verified here.
+                    let evidence: Evidence =
+                        client.json(&client.get(&format!("/v1/records/{record}/evidence"))?)?;
                     let blob = client.get(&format!("/v1/records/{record}"))?;
-                    verify::open_blob(&blob, &section, &read(&keys)?)?
+                    verify::open(
+                        record,
+                        &blob,
+                        &evidence,
+                        chain.as_deref(),
+                        &section,
+                        &folder::read_secret(&keys)?,
+                    )?
                 }
                 None => client.get(&format!("/v1/records/{record}/sections/{section}"))?.into(),
             };
             match output {
-                Some(path) => identity::write_secret(&path, &plaintext)?,
-                None => std::io::stdout()
-                    .write_all(&plaintext)
-                    .map_err(|e| Error::io("write to", Path::new("standard output"), e))?,
+                Some(path) => folder::write_secret(&path, &plaintext)?,
+                None => emit(&plaintext),
             }
             Ok(true)
         }
@@ -226,7 +238,7 @@ fn run(cli: Cli) -> Result<bool, Error> {
             let body =
                 serde_json::to_vec(&ReaderRequest { uid, attributes }).map_err(|_| Error::Malformed)?;
             let keys = zeroize::Zeroizing::new(client.post("/v1/readers", "application/json", &body)?);
-            identity::write_secret(&output, &keys)?;
+            folder::write_secret(&output, &keys)?;
             let written = json!({ "keys": output.display().to_string() });
             show(cli.json, &written, || format!("attribute keys written to {}", output.display()))
         }
@@ -246,7 +258,9 @@ fn run(cli: Cli) -> Result<bool, Error> {
             Ok(report.passed)
         }
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "twinseal", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "twinseal", &mut script);
+            emit(&script);
             Ok(true)
         }
     }
@@ -276,9 +290,24 @@ fn print_json<T: serde::Serialize>(value: &T) -> Result<(), Error> {
     Ok(())
 }
 
-/// Prints a line; a closed pipe (`| head`) is not an error.
+/// Prints a line.
 fn say(text: &str) {
-    let _ = writeln!(std::io::stdout(), "{text}");
+    emit(format!("{text}\n").as_bytes());
+}
+
+/// Writes to standard output. A reader that went away (`| head`) is not an error; anything else, such as a full disk, ends
+/// the program with status 1, because what was asked for did not arrive.
+fn emit(bytes: &[u8]) {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
+            eprintln!(
+                "twinseal: could not write to standard output: {e}; free space or choose another output"
+            );
+            std::process::exit(1);
+        }
+        _ => {}
+    }
 }
 
 fn percent(text: &str) -> String {

@@ -1,6 +1,7 @@
 //! The `twinseald` daemon: one node behind the HTTP API, until SIGTERM or SIGINT.
 #![forbid(unsafe_code)]
 
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -48,8 +49,8 @@ struct Cli {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     if cli.openapi {
-        println!("{}", api::openapi_json());
-        return ExitCode::SUCCESS;
+        let written = writeln!(std::io::stdout(), "{}", api::openapi_json());
+        return if written.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
     tracing_subscriber::fmt()
         .with_env_filter(
@@ -57,7 +58,8 @@ fn main() -> ExitCode {
         )
         .with_writer(std::io::stderr)
         .with_ansi(
-            std::io::IsTerminal::is_terminal(&std::io::stderr()) && std::env::var_os("NO_COLOR").is_none(),
+            std::io::IsTerminal::is_terminal(&std::io::stderr())
+                && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()),
         )
         .init();
     match configure(cli).and_then(serve) {
