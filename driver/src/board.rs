@@ -205,7 +205,9 @@ impl Board {
         requests: &mut dyn Iterator<Item = Result<Request, Error>>,
     ) -> Result<Vec<u8>, Broken> {
         // A caller that panicked left the session out of step, which the next exchange mends.
-        self.session.lock().unwrap_or_else(PoisonError::into_inner).exchange(limit, requests)
+        // Waiting for another caller's turn is not the board's time.
+        let mut session = limit.paused(|| self.session.lock().unwrap_or_else(PoisonError::into_inner));
+        session.exchange(limit, requests)
     }
 
     fn explain(&self, call: &'static str, broken: Broken, limit: &Limit, tries: u32) -> Error {

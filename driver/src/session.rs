@@ -37,7 +37,7 @@ impl Limit {
     }
 
     /// Runs the caller's part, whose time is not the board's.
-    fn paused<T>(&mut self, caller: impl FnOnce() -> T) -> T {
+    pub(crate) fn paused<T>(&mut self, caller: impl FnOnce() -> T) -> T {
         let from = Instant::now();
         let result = caller();
         self.at += from.elapsed();

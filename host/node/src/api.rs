@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 
 use crate::Error;
 use crate::answers::{Evidence, Health, LeaseReport, Method, PredictReport, PutReport};
-use crate::node::Node;
+use crate::node::{Node, REFUSALS};
 use crate::record::parse_record_number;
 use crate::upload::{Upload, UploadKind};
 
@@ -88,9 +88,12 @@ impl IntoResponse for Error {
             }
             Error::NoLease { .. } => StatusCode::PAYMENT_REQUIRED,
             // Refusals of the ledger: what was asked is understood and not allowed.
-            Error::Ledger(e) if e.code().starts_with("TSL-LED-1") => StatusCode::UNPROCESSABLE_ENTITY,
+            Error::Ledger(e) if e.code().starts_with(REFUSALS) || e.code() == "TSL-LED-008" => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
             Error::ObjectTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Error::Store(_) => StatusCode::INSUFFICIENT_STORAGE,
+            Error::Driver(_) => StatusCode::SERVICE_UNAVAILABLE,
             Error::BadRecordNumber { .. }
             | Error::BadSectionName
             | Error::BadUpload { .. }

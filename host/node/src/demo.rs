@@ -49,7 +49,8 @@ pub fn run(options: &DemoOptions, on_step: impl FnMut(&Step)) -> Result<Report, 
             temporary.path()
         }
     };
-    let runtime = tokio::runtime::Builder::new_current_thread()
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
         .enable_all()
         .build()
         .map_err(|e| Error::io("start", Path::new("the async runtime"), e))?;
@@ -329,10 +330,9 @@ impl<F: FnMut(&Step)> Demo<F> {
         let fetched = node.fetch(signed.header.record_number).await?;
         let physician = issue("dr-lin", &["physician@hospital"])?;
         let started = Instant::now();
-        let mut opened = 0;
+        let mut opened = 0u32;
         for section in &fetched.sections {
-            section.open_with_attributes(&fetched.header, &physician)?;
-            opened += 1;
+            opened += u32::from(section.open_with_attributes(&fetched.header, &physician).is_ok());
         }
         let per_section_ms = started.elapsed().as_secs_f64() * 1e3 / f64::from(opened.max(1));
         step.check(

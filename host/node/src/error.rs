@@ -117,7 +117,7 @@ pub enum Error {
         mode: u32,
     },
     /// A secret file has been cut or replaced.
-    #[error("the secret file {path} is damaged; restore it from its backup; expected {expected}")]
+    #[error("{path} is damaged, it should hold {expected}; restore it from its backup")]
     SecretMalformed {
         /// The file.
         path: String,
@@ -126,7 +126,7 @@ pub enum Error {
     },
     /// A used data folder has lost a file.
     #[error(
-        "{path} is missing from a data folder that was used before; restore it from its backup; nothing was created in its place (a folder whose very first start was interrupted holds no records: empty it)"
+        "{path} is missing from a data folder that was used before; restore it from its backup; nothing was created in its place"
     )]
     StateMissing {
         /// The file.
@@ -196,7 +196,9 @@ pub enum Error {
         reason: String,
     },
     /// A task was cut off.
-    #[error("the operation was interrupted before it was acknowledged; run it again, it is safe to repeat")]
+    #[error(
+        "the operation was interrupted before it was acknowledged; look whether it is on the ledger before you repeat it"
+    )]
     Interrupted,
     /// Not a key file.
     #[error("this is not a reader's key file; use one that `twinseal reader` wrote")]

@@ -1,10 +1,11 @@
 //! The data folder of a node: secret files that only their owner may read, and the rule that a node is either new or
-//! whole. `genesis.bin` is written last, so a folder that has it was complete once; if anything else is missing then, the
-//! node refuses to start instead of quietly making new keys or an empty ledger.
+//! whole. A first start begins with the marker `first-start` and ends with `genesis.bin`: while the marker stands alone,
+//! nothing can have been stored and the next start begins afresh; once `genesis.bin` is there, a missing file makes the node
+//! refuse to start instead of quietly making new keys, an empty ledger or an empty store.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{DirBuilder, File};
 use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
@@ -15,6 +16,10 @@ use crate::Error;
 pub const GENESIS: &str = "genesis.bin";
 /// The ledger's database.
 pub const LEDGER: &str = "ledger.redb";
+/// The objects.
+pub const OBJECTS: &str = "objects";
+/// Stands while a first start is under way.
+const FIRST_START: &str = "first-start";
 /// The root secret.
 pub const ROOT: &str = "root.key";
 /// Largest secret file.
@@ -30,17 +35,32 @@ pub struct DataFolder {
 impl DataFolder {
     /// Creates `dir` if missing, and checks that all of `files` are there if the folder was complete once, and none if not.
     pub fn open(dir: &Path, files: &[&str]) -> Result<Self, Error> {
-        std::fs::create_dir_all(dir).map_err(|e| Error::io("create the data folder", dir, e))?;
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(dir)
+            .map_err(|e| Error::io("create the data folder", dir, e))?;
+        let marker = dir.join(FIRST_START);
         let is_new = !dir.join(GENESIS).exists();
+        if is_new && marker.exists() {
+            for file in files {
+                remove(&dir.join(file))?;
+            }
+        }
         let missing = if is_new {
-            files.iter().any(|f| dir.join(f).exists()).then_some(GENESIS)
+            files.iter().any(|f| !is_absent(&dir.join(f))).then_some(GENESIS)
         } else {
             files.iter().find(|f| !dir.join(f).exists()).copied()
         };
-        match missing {
-            Some(file) => Err(Error::StateMissing { path: dir.join(file).display().to_string() }),
-            None => Ok(Self { dir: dir.to_owned(), is_new }),
+        if let Some(file) = missing {
+            return Err(Error::StateMissing { path: dir.join(file).display().to_string() });
         }
+        if is_new && !marker.exists() {
+            write_secret(&marker, b"a first start is under way, or was interrupted\n")?;
+        } else if !is_new {
+            remove(&marker)?;
+        }
+        Ok(Self { dir: dir.to_owned(), is_new })
     }
 
     /// Nothing was ever stored here.
@@ -70,7 +90,8 @@ impl DataFolder {
 
     /// Marks the folder as complete.
     pub fn complete(&self, genesis: &[u8]) -> Result<(), Error> {
-        write_secret(&self.path(GENESIS), genesis)
+        write_secret(&self.path(GENESIS), genesis)?;
+        remove(&self.path(FIRST_START))
     }
 }
 
@@ -89,25 +110,33 @@ pub fn read_secret(path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
 
 /// Writes a file with mode 0600, whole or not at all, synced; an existing file is never replaced.
 pub fn write_secret(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.tmp", std::process::id()));
-    let temporary = path.with_file_name(name);
+    let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let write = || -> std::io::Result<()> {
-        let mut file =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+        // A fresh file with an unpredictable name and mode 0600, which nobody can have prepared.
+        let mut file = tempfile::Builder::new().prefix(".twinseal-").tempfile_in(parent)?;
         file.write_all(bytes)?;
-        file.sync_all()?;
-        // A link, not a rename: it fails where `path` exists.
-        std::fs::hard_link(&temporary, path)?;
-        let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        file.as_file().sync_all()?;
+        file.persist_noclobber(path).map_err(|e| e.error)?;
         File::open(parent)?.sync_all()
     };
-    let written = write();
-    let _ = std::fs::remove_file(&temporary);
-    written.map_err(|e| match e.kind() {
+    write().map_err(|e| match e.kind() {
         ErrorKind::AlreadyExists => Error::Exists { path: path.display().to_string() },
         _ => Error::io("write", path, e),
     })
+}
+
+/// Not there, or an empty folder such as a volume mounted in advance.
+fn is_absent(path: &Path) -> bool {
+    !path.exists() || std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none())
+}
+
+/// Removes a file; a folder stays, and what is not there is fine.
+fn remove(path: &Path) -> Result<(), Error> {
+    let removed = if path.is_dir() { Ok(()) } else { std::fs::remove_file(path) };
+    match removed {
+        Err(e) if e.kind() != ErrorKind::NotFound => Err(Error::io("remove", path, e)),
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]
@@ -121,8 +150,13 @@ mod tests {
         let folder = DataFolder::open(dir.path(), &files).unwrap();
         assert!(folder.is_new());
         let secret = folder.secret(ROOT, || Ok(Zeroizing::new(vec![7; 32]))).unwrap();
-        let half = DataFolder::open(dir.path(), &files).unwrap_err();
-        assert!(half.to_string().contains(GENESIS), "{half}");
+        let afresh = DataFolder::open(dir.path(), &files).unwrap();
+        assert!(
+            afresh.is_new() && !dir.path().join(ROOT).exists(),
+            "an interrupted first start begins afresh"
+        );
+        let secret_again = folder.secret(ROOT, || Ok(Zeroizing::new(vec![7; 32]))).unwrap();
+        assert_eq!(secret, secret_again);
         std::fs::write(dir.path().join(LEDGER), b"ledger").unwrap();
         folder.complete(b"genesis").unwrap();
         let again = DataFolder::open(dir.path(), &files).unwrap();
@@ -131,6 +165,10 @@ mod tests {
         std::fs::remove_file(dir.path().join(LEDGER)).unwrap();
         let lost = DataFolder::open(dir.path(), &files).unwrap_err();
         assert!(lost.to_string().contains(LEDGER), "{lost}");
+        std::fs::remove_file(dir.path().join(GENESIS)).unwrap();
+        let lost = DataFolder::open(dir.path(), &files).unwrap_err();
+        assert!(lost.to_string().contains(GENESIS), "{lost}");
+        assert!(dir.path().join(ROOT).exists(), "a used folder loses nothing more");
     }
 
     #[test]

@@ -28,6 +28,8 @@ use crate::upload::Upload;
 pub const AUTHORITIES: [&str; 2] = ["hospital", "institute"];
 /// What the owner starts with, in the ledger's smallest unit.
 const OPENING_BALANCE: u64 = 1_000_000_000;
+/// Codes of what the ledger understood and does not allow.
+pub const REFUSALS: &str = "TSL-LED-1";
 /// Price of a lease per mebibyte and day, rounded up.
 const LEASE_PRICE: u64 = 1;
 /// Fee of a time-sensitive registration.
@@ -51,15 +53,11 @@ impl Node {
     /// Opens the node in `config.data_dir`, creating root secret, authorities, ledger and object folder on first use. A
     /// folder from which something was lost is refused.
     pub fn open(config: &Config) -> Result<Self, Error> {
-        Self::open_with(config, Objects::folder(&config.data_dir.join("objects"))?)
-    }
-
-    /// The same over another object store.
-    pub fn open_with(config: &Config, objects: Objects) -> Result<Self, Error> {
         let authority_files = AUTHORITIES.map(|name| format!("authority-{name}.key"));
-        let mut files = vec![folder::ROOT, folder::LEDGER];
+        let mut files = vec![folder::ROOT, folder::LEDGER, folder::OBJECTS];
         files.extend(authority_files.iter().map(String::as_str));
         let folder = DataFolder::open(&config.data_dir, &files)?;
+        let objects = Objects::folder(&folder.path(folder::OBJECTS))?;
 
         let root = identity::root(&folder, &*Provider::software().entropy)?;
         let engines = Engines::open(&config.board, config.engine, root)?;
@@ -78,7 +76,7 @@ impl Node {
         } else {
             let bytes = std::fs::read(&genesis_path)
                 .map_err(|e| Error::io("read the ledger's agreement", &genesis_path, e))?;
-            Genesis::from_bytes(&bytes)?
+            Genesis::from_bytes(&bytes).map_err(|_| damaged(&genesis_path, "the ledger's agreement"))?
         };
         let genesis_bytes = genesis.to_bytes()?;
         let tree = Arc::new(SlotTree(engines.provider().merkle.clone()));
@@ -161,10 +159,17 @@ impl Node {
     /// killed daemon never leaves a registered record without its blob.
     pub async fn put(&self, upload: Upload) -> Result<PutReport, Error> {
         let number = record::random_record_number(&*self.engines.provider().entropy)?;
-        let signed = self.seal_as(number, &upload)?;
+        let signed = blocking(|| self.seal_as(number, &upload))?;
         let _one_at_a_time = self.put_lock.lock().await;
-        self.store(&signed).await?;
-        self.register(&signed).await
+        let stored = self.store(&signed).await?;
+        let registered = self.register(&signed).await;
+        if let Err(Error::Ledger(refusal)) = &registered
+            && refusal.code().starts_with(REFUSALS)
+        {
+            // Refused for good: without this the blob would use up the lease for ever.
+            self.objects.delete(&stored.hash).await?;
+        }
+        registered
     }
 
     /// Seals every section of `upload` as record `number`, under its own key and policy, and has the doctor sign.
@@ -194,7 +199,7 @@ impl Node {
         let blob = signed.to_bytes()?;
         let bytes = blob.len() as u64;
         self.check_lease(bytes).await?;
-        let hash = self.engines.provider().hash.hash(&blob)?;
+        let hash = blocking(|| self.engines.provider().hash.hash(&blob))?;
         self.objects.put(&hash, blob).await?;
         Ok(Stored { hash, bytes })
     }
@@ -204,10 +209,10 @@ impl Node {
     pub async fn register(&self, signed: &SignedRecord) -> Result<PutReport, Error> {
         let provider = self.engines.provider();
         let blob = signed.to_bytes()?;
-        let blob_hash = provider.hash.hash(&blob)?;
+        let blob_hash = blocking(|| provider.hash.hash(&blob))?;
         let kind = Kind::RegisterRecord {
             record: signed.header.record_number,
-            ciphertext_hashes: signed.ciphertext_hashes(&*provider.hash)?,
+            ciphertext_hashes: blocking(|| signed.ciphertext_hashes(&*provider.hash))?,
             blob_hash,
             timestamp_ms: signed.header.created_ms,
             level: Level::High,
@@ -301,10 +306,10 @@ impl Node {
         let blob = self.objects.get(&registered.blob_hash).await?;
         let record = SignedRecord::from_bytes(&blob)?;
         let hash = &*self.engines.provider().hash;
-        record.verify(self.doctor.signing().public_key(), hash)?;
+        blocking(|| record.verify(self.doctor.signing().public_key(), hash))?;
         if record.header.record_number != number
             || record.header.owner != registered.owner
-            || record.ciphertext_hashes(hash)? != registered.ciphertext_hashes
+            || blocking(|| record.ciphertext_hashes(hash))? != registered.ciphertext_hashes
         {
             return Err(Error::LedgerMismatch { record: number.to_string() });
         }
@@ -347,11 +352,19 @@ impl Node {
             .ok_or_else(|| Error::NoSuchSection { name: "stream/...".into() })?;
         let key = self.owner.section_key(&number, &section.name)?;
         let series = Series::from_bytes(&section.open_with_key(&record.header, &key)?)?;
-        Ok(PredictReport::new(&record.header.record_number, &section.name, method, &method.fill(&series)?))
+        Ok(PredictReport::new(
+            &record.header.record_number,
+            &section.name,
+            method,
+            &blocking(|| method.fill(&series))?,
+        ))
     }
 
     /// Attribute keys for `uid`, as a secret file.
     pub fn issue(&self, uid: &str, attributes: &[String]) -> Result<Zeroizing<Vec<u8>>, Error> {
+        if attributes.is_empty() {
+            return Err(Error::BadUpload { reason: "no attribute was asked for; name at least one".into() });
+        }
         let rng = &mut crate::entropy::Rng(&*self.engines.provider().entropy);
         ReaderKeys::issue(&self.authorities, uid, attributes, rng)?.to_bytes()
     }
@@ -411,7 +424,21 @@ fn authority(
         let rng = &mut crate::entropy::Rng(&*engines.provider().entropy);
         Ok(abe::Authority::setup(name.parse()?, rng).to_bytes())
     })?;
-    Ok(abe::Authority::from_bytes(&bytes)?)
+    let expected = "the key of the authority it is named after";
+    let authority = abe::Authority::from_bytes(&bytes).map_err(|_| damaged(&folder.path(file), expected))?;
+    if authority.public_key().authority().as_str() != name {
+        return Err(damaged(&folder.path(file), expected));
+    }
+    Ok(authority)
+}
+
+fn damaged(path: &std::path::Path, expected: &'static str) -> Error {
+    Error::SecretMalformed { path: path.display().to_string(), expected }
+}
+
+/// Runs work of many milliseconds, on the processor or on a board, without holding up other requests.
+fn blocking<T>(work: impl FnOnce() -> T) -> T {
+    tokio::task::block_in_place(work)
 }
 
 /// A blob in the store.

@@ -32,11 +32,6 @@ impl Objects {
         Ok(Self { inner: Arc::new(folder) })
     }
 
-    /// Any other store.
-    pub fn over(inner: Arc<dyn ObjectStore>) -> Self {
-        Self { inner }
-    }
-
     /// Stores `bytes` under `hash`, which the caller computed over exactly these bytes with the engine of its choice.
     /// Putting the same bytes twice is harmless.
     pub async fn put(&self, hash: &ObjectHash, bytes: Vec<u8>) -> Result<(), Error> {
@@ -45,6 +40,14 @@ impl Objects {
         }
         self.inner.put(&key(hash), PutPayload::from(bytes)).await?;
         Ok(())
+    }
+
+    /// Removes what is under `hash`; nothing there is fine.
+    pub async fn delete(&self, hash: &ObjectHash) -> Result<(), Error> {
+        match self.inner.delete(&key(hash)).await {
+            Err(object_store::Error::NotFound { .. }) => Ok(()),
+            other => Ok(other?),
+        }
     }
 
     /// Size of everything stored.

@@ -34,14 +34,16 @@ fn passed(arguments: &[&str]) -> Value {
 
 /// Who computed the evidence called `name`.
 fn engines(report: &Value, name: &str) -> Vec<String> {
-    report["steps"]
+    let found: Vec<String> = report["steps"]
         .as_array()
         .unwrap()
         .iter()
         .flat_map(|s| s["evidence"].as_array().unwrap())
         .filter(|e| e[0] == name)
         .map(|e| e[1].as_str().unwrap().to_owned())
-        .collect()
+        .collect();
+    assert!(!found.is_empty(), "no evidence called {name}");
+    found
 }
 
 #[test]

@@ -189,6 +189,11 @@ fn run(cli: Cli) -> Result<bool, Error> {
             let client = client(&cli.url, &cli.token_file)?;
             let plaintext = match keys {
                 Some(keys) => {
+                    if chain.is_none() {
+                        eprintln!(
+                            "twinseal: the ledger is the daemon's word; pin it with --chain (`twinseal verify` prints it)"
+                        );
+                    }
                     // The daemon and the store are not trusted: nothing is opened that was not verified here.
                     let evidence: Evidence =
                         client.json(&client.get(&format!("/v1/records/{record}/evidence"))?)?;
@@ -269,7 +274,12 @@ fn run(cli: Cli) -> Result<bool, Error> {
 fn client(url: &str, token_file: &Path) -> Result<Client, Error> {
     let token = std::fs::read_to_string(token_file)
         .map_err(|e| Error::io("read the API token (--token-file)", token_file, e))?;
-    Ok(Client::new(url, &token))
+    let token = token.trim();
+    if token.len() != 64 || !token.bytes().all(|b| b.is_ascii_hexdigit()) {
+        let path = token_file.display().to_string();
+        return Err(Error::SecretMalformed { path, expected: "64 hex digits" });
+    }
+    Ok(Client::new(url, token))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Error> {
