@@ -12,7 +12,7 @@ use twinseal_twin::{Series, metrics, patient};
 use crate::Error;
 use crate::answers::Method;
 use crate::config::{Config, EngineChoice};
-use crate::node::Node;
+use crate::node::{Node, Stored};
 use crate::reader::ReaderKeys;
 use crate::record::{self, RecordNumber, SectionName, SignedRecord};
 use crate::report::{Recorder, Report, Step};
@@ -73,8 +73,8 @@ impl<F: FnMut(&Step)> Demo<F> {
         let signed = self.seal(&node, number, &upload)?;
         self.encapsulate(&node, &signed)?;
         self.sign(&node, &signed)?;
-        self.store(&node, &signed).await?;
-        self.register(&node, &signed).await?;
+        let stored = self.store(&node, &signed).await?;
+        self.register(&node, &signed, &stored).await?;
         self.tokenize();
         self.read(&node, &signed).await?;
         self.finish(&node, &upload, number).await?;
@@ -264,7 +264,7 @@ impl<F: FnMut(&Step)> Demo<F> {
         Ok(())
     }
 
-    async fn store(&mut self, node: &Node, signed: &SignedRecord) -> Result<(), Error> {
+    async fn store(&mut self, node: &Node, signed: &SignedRecord) -> Result<Stored, Error> {
         let mut step =
             self.report.begin("6", "The cloud checks the paid lease and stores the blob under its hash");
         if node.ledger().leases(&node.owner().account(), &node.cloud())?.is_empty() {
@@ -280,12 +280,12 @@ impl<F: FnMut(&Step)> Demo<F> {
         let same = back.as_ref().is_ok_and(|b| *b == sent);
         step.check("the store gives the same bytes back", same, outcome(&back));
         self.end(step);
-        Ok(())
+        Ok(stored)
     }
 
-    async fn register(&mut self, node: &Node, signed: &SignedRecord) -> Result<(), Error> {
+    async fn register(&mut self, node: &Node, signed: &SignedRecord, stored: &Stored) -> Result<(), Error> {
         let mut step = self.report.begin("7", "Register on the ledger; the block's Merkle root covers it");
-        let report = node.register(signed).await?;
+        let report = node.register(signed, stored).await?;
         step.evidence("transaction", format!("{} in block {}", report.transaction, report.height));
         step.evidence("tree head", format!("{} by {}", report.tree_head, report.merkle_engine));
         let registered = node.registered(signed.header.record_number)?;
@@ -340,7 +340,7 @@ impl<F: FnMut(&Step)> Demo<F> {
             opened as usize == fetched.sections.len(),
             format!("{opened} sections, {per_section_ms:.1} ms each"),
         );
-        let stream = stream_section(&fetched)?;
+        let stream = fetched.stream()?;
         let researcher = issue("mira", &["researcher@institute", "affiliate@hospital"])?;
         let read = stream.open_with_attributes(&fetched.header, &researcher);
         step.check(
@@ -394,7 +394,7 @@ impl<F: FnMut(&Step)> Demo<F> {
         );
         let keys = node.issue("dr-lin", &["physician@hospital".into()])?;
         let fetched = SignedRecord::from_bytes(&blob)?;
-        let name = &stream_section(&fetched)?.name;
+        let name = &fetched.stream()?.name;
         let opened = verify::open(number, &blob, &evidence, Some(&chain), name, &keys)?;
         let series = Series::from_bytes(&opened)?;
         let original = upload.stream().map(|(_, series)| series);
@@ -513,14 +513,6 @@ impl<F: FnMut(&Step)> Demo<F> {
         self.end(step);
         Ok(())
     }
-}
-
-fn stream_section(record: &SignedRecord) -> Result<&record::SealedSection, Error> {
-    record
-        .sections
-        .iter()
-        .find(|s| s.name.as_str().starts_with("stream/"))
-        .ok_or_else(|| Error::NoSuchSection { name: "stream/...".into() })
 }
 
 /// A key that claims to be `to`'s: what somebody would try who edits the key file. The names have equal length.

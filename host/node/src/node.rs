@@ -162,7 +162,7 @@ impl Node {
         let signed = blocking(|| self.seal_as(number, &upload))?;
         let _one_at_a_time = self.put_lock.lock().await;
         let stored = self.store(&signed).await?;
-        let registered = self.register(&signed).await;
+        let registered = self.register(&signed, &stored).await;
         if let Err(Error::Ledger(refusal)) = &registered
             && refusal.code().starts_with(REFUSALS)
         {
@@ -206,14 +206,12 @@ impl Node {
 
     /// The ledger's part: the registration of a stored record, and the owner's statement that its doctor may read it,
     /// ordered together.
-    pub async fn register(&self, signed: &SignedRecord) -> Result<PutReport, Error> {
+    pub async fn register(&self, signed: &SignedRecord, stored: &Stored) -> Result<PutReport, Error> {
         let provider = self.engines.provider();
-        let blob = signed.to_bytes()?;
-        let blob_hash = blocking(|| provider.hash.hash(&blob))?;
         let kind = Kind::RegisterRecord {
             record: signed.header.record_number,
             ciphertext_hashes: blocking(|| signed.ciphertext_hashes(&*provider.hash))?,
-            blob_hash,
+            blob_hash: stored.hash,
             timestamp_ms: signed.header.created_ms,
             level: Level::High,
             fee: STREAM_FEE,
@@ -228,8 +226,8 @@ impl Node {
         Ok(PutReport {
             record: signed.header.record_number.to_string(),
             sections: signed.sections.iter().map(|s| s.name.to_string()).collect(),
-            blob_bytes: blob.len() as u64,
-            blob_hash: hex::encode(blob_hash),
+            blob_bytes: stored.bytes,
+            blob_hash: hex::encode(stored.hash),
             transaction: receipt.id.to_string(),
             height: receipt.height.0,
             tree_head: hex::encode(header.header.tree_head),
@@ -345,11 +343,7 @@ impl Node {
     /// The stream of a record with its gaps filled beside it.
     pub async fn predict(&self, number: RecordNumber, method: Method) -> Result<PredictReport, Error> {
         let record = self.fetch(number).await?;
-        let section = record
-            .sections
-            .iter()
-            .find(|s| s.name.as_str().starts_with("stream/"))
-            .ok_or_else(|| Error::NoSuchSection { name: "stream/...".into() })?;
+        let section = record.stream()?;
         let key = self.owner.section_key(&number, &section.name)?;
         let series = Series::from_bytes(&section.open_with_key(&record.header, &key)?)?;
         Ok(PredictReport::new(

@@ -62,6 +62,11 @@ impl SectionName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The section holds a sensor stream.
+    pub fn is_stream(&self) -> bool {
+        self.0.starts_with("stream/")
+    }
 }
 
 impl TryFrom<String> for SectionName {
@@ -248,6 +253,12 @@ impl SignedRecord {
             .iter()
             .find(|s| s.name.as_str() == name)
             .ok_or_else(|| Error::NoSuchSection { name: name.chars().take(MAX_NAME_BYTES).collect() })
+    }
+
+    /// The sensor stream; the first if there are several.
+    pub fn stream(&self) -> Result<&SealedSection, Error> {
+        let found = self.sections.iter().find(|s| s.name.is_stream());
+        found.ok_or_else(|| Error::NoSuchSection { name: "stream/...".into() })
     }
 
     /// The blob.

@@ -99,7 +99,7 @@ impl Upload {
 
     /// The sensor stream, if there is one.
     pub fn stream(&self) -> Option<(&SectionName, Series)> {
-        let section = self.sections.iter().find(|s| s.name.as_str().starts_with("stream/"))?;
+        let section = self.sections.iter().find(|s| s.name.is_stream())?;
         Some((&section.name, Series::from_bytes(&section.plaintext).ok()?))
     }
 
