@@ -101,3 +101,85 @@ end
         ))
     }
 }
+
+/// Like [`BlockRam`], with words of four bytes that are written one by one, the most significant in lane 0.
+#[derive(LogicBlock)]
+pub struct ByteRam<const A: usize, C: Contents> {
+    /// Clock of both ports.
+    pub clock: Signal<In, Clock>,
+    /// Word to write to.
+    pub write_address: Signal<In, Bits<A>>,
+    /// Byte of that word.
+    pub write_lane: Signal<In, Bits<2>>,
+    /// What to write.
+    pub write_data: Signal<In, Bits<8>>,
+    /// Write in this clock.
+    pub write_enable: Signal<In, Bit>,
+    /// Word to read.
+    pub read_address: Signal<In, Bits<A>>,
+    /// The word at the address of the clock before.
+    pub read_data: Signal<Out, Bits<32>>,
+    _words: Vec<u32>,
+    _contents: PhantomData<C>,
+}
+
+impl<const A: usize, C: Contents> Default for ByteRam<A, C> {
+    fn default() -> Self {
+        Self {
+            clock: Default::default(),
+            write_address: Default::default(),
+            write_lane: Default::default(),
+            write_data: Default::default(),
+            write_enable: Default::default(),
+            read_address: Default::default(),
+            read_data: Default::default(),
+            _words: (0..1 << A).map(|i| C::word(i) as u32).collect(),
+            _contents: PhantomData,
+        }
+    }
+}
+
+impl<const A: usize, C: Contents> Logic for ByteRam<A, C> {
+    fn update(&mut self) {
+        if self.clock.pos_edge() {
+            self.read_data.next = self._words[self.read_address.val().index()].to_bits();
+            if self.write_enable.val() {
+                let word = &mut self._words[self.write_address.val().index()];
+                let mut bytes = word.to_be_bytes();
+                bytes[self.write_lane.val().index()] = self.write_data.val().to_u8();
+                *word = u32::from_be_bytes(bytes);
+            }
+        }
+    }
+
+    fn connect(&mut self) {
+        self.read_data.connect();
+    }
+
+    fn hdl(&self) -> Verilog {
+        let last = (1 << A) - 1;
+        let words: String =
+            (0..1 << A).map(|i| format!("   mem[{i}] = 32'h{:08x};\n", C::word(i))).collect();
+        let lanes: String = (0..4)
+            .map(|lane| {
+                let (high, low) = (31 - 8 * lane, 24 - 8 * lane);
+                format!(
+                    "   if (write_enable && write_lane == {lane}) mem[write_address][{high}:{low}] <= write_data;\n"
+                )
+            })
+            .collect();
+        Verilog::Custom(format!(
+            "\
+(* ram_style = \"block\", no_rw_check *) reg [31:0] mem [0:{last}];
+
+initial begin
+{words}
+end
+
+always @(posedge clock) begin
+{lanes}   read_data <= mem[read_address];
+end
+"
+        ))
+    }
+}

@@ -1,346 +1,567 @@
-//! The SHA-256 compression function (FIPS 180-4 section 6.2), one round per clock, laid out so that an
-//! iCE40 logic cell does as much as it can: every adder is its own register, and every choice between a
-//! sum and one of its operands fits in the adder's cell.
+//! The SHA-256 compression function (FIPS 180-4 section 6.2), one round a clock and no clock between two blocks of
+//! a message.
 //!
-//! Three streams run in step with the counter `step`:
+//! # Rounds
 //!
-//! | step | schedule | constants | state |
-//! |---|---|---|---|
-//! | t | addresses of W(t), W(t-7) | | |
-//! | t + 1 | W(t-7) + ... into `partial` | | |
-//! | t + 2 | + σ1(W(t-2)) into `w1` | address of K(t) | |
-//! | t + 3 | | K(t) + W(t) into `kw` | |
-//! | t + 4 | | | kw + h into `x` |
-//! | t + 5 | | | round t |
+//! In round t, e needs K(t) + W(t) + h + d and a needs K(t) + W(t) + h. Of these h and d are e and a of three rounds
+//! before, so both sums are made ahead of the round, in `y` and `x`. What remains in a clock is one choice of four
+//! bits and two additions for e, and, since nothing needs a before the round after the next, a follows a clock later
+//! from T1 in `t1`: again one choice of four bits and two additions. The two additions ripple through one another, so
+//! the second costs its first bit only; a carry-save adder in place of the first takes twice the cells for 3 % of
+//! speed (the engine's README has the measurement).
 //!
-//! The hash value stays in the memory of the round constants. After round 63 the state turns as one ring
-//! a → b → … → g → x → a for eight steps, and x picks up one old hash word on the way in each: the ring then
-//! holds the new hash value, which is both what is stored and where the next block starts. The first block
-//! turns a cleared ring with the initial hash value in place of the old one. The last of the eight turns waits
-//! for the next block (step 4), because x takes in that block's first K + W with it.
+//! # Hash value
+//!
+//! The new hash value is added to the state on its way through the last rounds and not afterwards. Each of its words
+//! is added once where it is shifted on anyway (`s`, `f`, `d`, `b`), so that the state after round 63 is the new
+//! hash value and the first round of the next block follows at once. Two words cannot be: they belong to e and a
+//! themselves, as they come out of the adders. H4 goes into the sum that x and y share, and x is then put
+//! right by `delta` = H0 - H4 of the block before.
+//!
+//! A block that cannot follow at once, or is the first of its message, is led in with a state of zeros, to
+//! which the hash value is added the same way. In the bank of the initial hash value H4 is H0 and the word for `d` is
+//! H4 - H0, so that no `delta` is needed.
+//!
+//! # Time
+//!
+//! Everything runs by the counter `step`, which takes a block's words in at 0 to 15 and does its rounds from 8 on:
+//!
+//! | step | |
+//! |---|---|
+//! | t | addresses of W(t) in its page, or of W(t-15) and, from t + 2 on, W(t-7) |
+//! | t + 1 … t + 4 | the schedule's additions; a word of the message passes through unchanged |
+//! | t + 4 | address of K(t) |
+//! | t + 5 | K(t) + W(t) into `kw` |
+//! | t + 6 | + h into `x2` |
+//! | t + 7 | `x`, and + d into `y` |
+//! | t + 8 | round t: e and T1 |
+//! | t + 9 | a |
+//!
+//! So the last rounds of a block fall in steps 0 to 7 of the next, or of nothing; the hash value is stored by step 10.
 
-use crate::engine::ram::{BlockRam, Contents, Zeros};
+use crate::engine::ram::{BlockRam, ByteRam, Contents, Zeros};
 use crate::golden::sha256::{INITIAL, K};
 use rust_hdl_core::prelude::*;
 use rust_hdl_widgets::prelude::*;
 
-/// Clocks a core is busy with a block.
-pub const CLOCKS_PER_BLOCK: u64 = 76;
+/// Clocks from one block of a message to the next.
+pub const CLOCKS_PER_BLOCK: u64 = 64;
+/// Clocks a core is busy after the last of its blocks has had its 64.
+pub const CLOCKS_AFTER: u64 = 11;
 
-/// Address of K(0), of H(7) (the others follow downwards) and of the initial hash value, likewise.
-const K_AT: usize = 2;
-const H_AT: usize = 66;
-const INITIAL_AT: usize = 128 + H_AT;
+/// Bank of the hash memories that holds the initial hash value.
+pub const INITIAL_BANK: usize = 31;
 
-/// The memory of [`Sha256Core`] when the board starts.
+/// Pages of [`Sha256Core`] for the blocks of a message, in turn.
+pub const MESSAGE_PAGES: usize = 2;
+/// Page with all of the second block of a Merkle node (RFC 6962 section 2.1: 0x01 and two digests, 65 bytes) but
+/// the last byte of the right child, its first. Nothing else in that block ever changes, so its schedule
+/// starts from W(0) alone.
+pub const NODE_PAGE: u64 = 2;
+/// Page of the key of an HMAC, exclusive-or 0x36.
+pub const KEY_PAGE: u64 = 3;
+/// Page with all of the second block of an HMAC's outer hash but the inner digest, its first half.
+pub const OUTER_PAGE: u64 = 4;
+
+/// Round constants: K(t) at t + 4.
 #[derive(Clone, Default)]
-struct Constants;
+struct RoundConstants;
 
-impl Contents for Constants {
+impl Contents for RoundConstants {
     fn word(address: usize) -> u64 {
-        let word = match address {
-            K_AT..H_AT => K[address - K_AT],
-            INITIAL_AT..256 => INITIAL.into_iter().rev().nth(address - INITIAL_AT).unwrap_or(0),
-            _ => 0,
-        };
-        word.into()
+        K[(address + 60) % 64].into()
     }
 }
 
-/// Takes a block byte by byte, and compresses it as soon as it is complete.
+/// e's half of the hash value, four words a bank in the order they are added: H7, H6, H5, and H4 last.
+#[derive(Clone, Default)]
+struct HalfE;
+
+impl Contents for HalfE {
+    fn word(address: usize) -> u64 {
+        // In place of H4 H0, see the module's documentation.
+        const BANK: [u32; 4] = [INITIAL[7], INITIAL[6], INITIAL[5], INITIAL[0]];
+        if address / 4 == INITIAL_BANK { BANK[address % 4].into() } else { 0 }
+    }
+}
+
+/// a's half, eight words a bank: H0, then from 4 on a word for `d` (zero), H3, H2 and H1.
+#[derive(Clone, Default)]
+struct HalfA;
+
+impl Contents for HalfA {
+    fn word(address: usize) -> u64 {
+        const BANK: [u32; 8] =
+            [0, 0, 0, 0, INITIAL[4].wrapping_sub(INITIAL[0]), INITIAL[3], INITIAL[2], INITIAL[1]];
+        if address / 8 == INITIAL_BANK { BANK[address % 8].into() } else { 0 }
+    }
+}
+
+/// H5 of every bank once more.
+#[derive(Clone, Default)]
+struct CopyF;
+
+impl Contents for CopyF {
+    fn word(address: usize) -> u64 {
+        if address == INITIAL_BANK { INITIAL[5].into() } else { 0 }
+    }
+}
+
+/// H1 of every bank once more.
+#[derive(Clone, Default)]
+struct CopyB;
+
+impl Contents for CopyB {
+    fn word(address: usize) -> u64 {
+        if address == INITIAL_BANK { INITIAL[1].into() } else { 0 }
+    }
+}
+
+/// Pages of sixteen words.
+#[derive(Clone, Default)]
+struct Pages;
+
+impl Contents for Pages {
+    fn word(address: usize) -> u64 {
+        const NODE: usize = NODE_PAGE as usize;
+        const OUTER: usize = OUTER_PAGE as usize;
+        match (address / 16, address % 16) {
+            (NODE, 0) => 0x0080_0000,
+            (NODE, 15) => 65 * 8,
+            (OUTER, 8) => 0x8000_0000,
+            (OUTER, 15) => (64 + 32) * 8,
+            _ => 0,
+        }
+    }
+}
+
+/// Compresses blocks from its pages into one of 31 hash values.
 #[derive(LogicBlock, Default)]
 pub struct Sha256Core {
     /// Clock.
     pub clock: Signal<In, Clock>,
-    /// Forget everything and load the initial hash value; only while not `busy`.
-    pub load: Signal<In, Bit>,
-    /// Next byte of the block.
+    /// Page that `data` goes to.
+    pub page: Signal<In, Bits<3>>,
+    /// Where in that page.
+    pub position: Signal<In, Bits<6>>,
+    /// Byte of a block.
     pub data: Signal<In, Bits<8>>,
-    /// Take `data`; only while not `busy` and not with `load`.
+    /// Write `data`; not to the page of a block in its first 17 clocks.
     pub data_valid: Signal<In, Bit>,
-    /// Compressing or loading: nothing is taken.
+
+    /// Compress the block in `block_page` as soon as possible, at the earliest from the next clock on.
+    pub start: Signal<In, Bit>,
+    /// Which page; its last byte may be written in this very clock.
+    pub block_page: Signal<In, Bits<3>>,
+    /// It is the first block of its message.
+    pub first: Signal<In, Bit>,
+    /// Exclusive-or every byte with 0x6A, which makes an HMAC's outer key block of the inner one.
+    pub outer: Signal<In, Bit>,
+    /// Where the hash value is kept, 0 to 30; must stay while `busy`.
+    pub slot: Signal<In, Bits<5>>,
+    /// The block is taken; ask for no other before the next clock.
+    pub taken: Signal<Out, Bit>,
+    /// Compressing.
     pub busy: Signal<Out, Bit>,
-    /// Bytes of the current block taken so far.
-    pub position: Signal<Out, Bits<6>>,
-    /// Which byte of the hash value to show.
+
+    /// Whose hash value to show.
+    pub digest_slot: Signal<In, Bits<5>>,
+    /// Which byte of it.
     pub digest_index: Signal<In, Bits<5>>,
-    /// That byte, from the clock after on, from the second clock on in which the core is not `busy`.
+    /// That byte, one clock after slot and index, which must have come while not `busy`.
     pub digest_byte: Signal<Out, Bits<8>>,
 
-    position_count: DFF<Bits<6>>,
-    position_up: Signal<Local, Bits<6>>,
-    block_full: Signal<Local, Bit>,
-    word_full: DFF<Bit>,
+    // Control.
     running: DFF<Bit>,
-    loading: DFF<Bit>,
-    step: DFF<Bits<7>>,
-    step_up: Signal<Local, Bits<7>>,
-    slot: Signal<Local, Bits<4>>,
-    /// The state moves in this clock.
-    moves: Signal<Local, Bit>,
-    /// The state turns instead of doing a round.
-    turns: DFF<Bit>,
-    /// The same where it matters, while the state moves. With one signal for both choices in a row yosys would
-    /// see through the first and spend a cell on choosing between x and the sum for a.
-    passes: DFF<Bit>,
-    clears: Signal<Local, Bit>,
+    /// No block in the first half of the pipeline: the last rounds of the one before are being done.
+    draining: DFF<Bit>,
+    step: DFF<Bits<6>>,
+    step_up: Signal<Local, Bits<6>>,
+    last_step: Signal<Local, Bit>,
+    accepts: Signal<Local, Bit>,
+    taken_now: Signal<Local, Bit>,
+    /// The state is led in with zeros.
+    led_in: DFF<Bit>,
+    leads_in: Signal<Local, Bit>,
+    initial: DFF<Bit>,
+    outer_block: DFF<Bit>,
+    page_now: DFF<Bits<3>>,
+    // What is done at a step, decided the clock before.
+    clear_kw: DFF<Bit>,
+    clear_e: DFF<Bit>,
+    clear_a: DFF<Bit>,
+    add_s: DFF<Bit>,
+    add_f: DFF<Bit>,
+    add_d: DFF<Bit>,
+    add_b: DFF<Bit>,
+    add_delta: DFF<Bit>,
+    keep_delta: DFF<Bit>,
+    store_e: DFF<Bit>,
+    store_a: DFF<Bit>,
+    store_f: DFF<Bit>,
+    store_b: DFF<Bit>,
 
-    // Schedule.
+    // Blocks and schedule; W(t) is in slot t mod 16.
+    pages: ByteRam<7, Pages>,
+    page_wide: Signal<Local, Bits<7>>,
+    word_wide: Signal<Local, Bits<7>>,
+    block_wide: Signal<Local, Bits<7>>,
+    read_wide: Signal<Local, Bits<7>>,
     ram7: BlockRam<4, 32, Zeros>,
     ram15: BlockRam<4, 32, Zeros>,
-    write_slot: Signal<Local, Bits<4>>,
-    word_count: Signal<Local, Bits<4>>,
-    loaded_slot: Signal<Local, Bits<4>>,
-    message_slot: Signal<Local, Bits<4>>,
-    slot7: Signal<Local, Bits<4>>,
     slot15: Signal<Local, Bits<4>>,
-    /// W(t) of the first 16 rounds is the message itself.
-    message0: Signal<Local, Bit>,
+    slot7: Signal<Local, Bits<4>>,
+    slot2: Signal<Local, Bits<4>>,
+    /// W(t) is a word of the message, for each stage that would otherwise add to it.
     message1: DFF<Bit>,
     message2: DFF<Bit>,
+    message3: DFF<Bit>,
+    message4: DFF<Bit>,
+    word: Signal<Local, Bits<32>>,
     w15: Signal<Local, Bits<32>>,
+    w7: Signal<Local, Bits<32>>,
     w16: DFF<Bits<32>>,
     sigma0: Signal<Local, Bits<32>>,
     old: DFF<Bits<32>>,
     old_sum: Signal<Local, Bits<32>>,
-    w7: Signal<Local, Bits<32>>,
     partial: DFF<Bits<32>>,
     partial_sum: Signal<Local, Bits<32>>,
     sigma1: Signal<Local, Bits<32>>,
     w_sum: Signal<Local, Bits<32>>,
     w1: DFF<Bits<32>>,
-    /// W(t-2); collects the bytes of a word while a block comes in.
     w2: DFF<Bits<32>>,
-    data_wide: Signal<Local, Bits<32>>,
-
-    // Constants and hash value.
-    constants: BlockRam<8, 32, Constants>,
-    hash_address: Signal<Local, Bits<7>>,
-    /// 7 - i for H(i).
-    word_down: Signal<Local, Bits<3>>,
-    word_wide: Signal<Local, Bits<7>>,
-    constant_address: Signal<Local, Bits<7>>,
-    constant_bank: Signal<Local, Bits<8>>,
-    bank: Signal<Local, Bits<8>>,
-    store_address: Signal<Local, Bits<7>>,
-    store_bank: Signal<Local, Bits<8>>,
-    constant: Signal<Local, Bits<32>>,
-    hash0: Signal<Local, Bit>,
-    hash1: DFF<Bit>,
-    hash2: DFF<Bit>,
+    constants: BlockRam<6, 32, RoundConstants>,
     kw: DFF<Bits<32>>,
     kw_sum: Signal<Local, Bits<32>>,
 
-    // State; h is part of x.
-    a: DFF<Bits<32>>,
-    b: DFF<Bits<32>>,
-    c: DFF<Bits<32>>,
-    d: DFF<Bits<32>>,
+    // Hash values. Two words are kept twice because they are added in the same clock as another of their half.
+    half_e: BlockRam<7, 32, HalfE>,
+    half_a: BlockRam<8, 32, HalfA>,
+    copy_f: BlockRam<5, 32, CopyF>,
+    copy_b: BlockRam<5, 32, CopyB>,
+    bank: Signal<Local, Bits<5>>,
+    word_e: Signal<Local, Bits<2>>,
+    word_a: Signal<Local, Bits<3>>,
+    digest_word: Signal<Local, Bits<2>>,
+    digest_word_wide: Signal<Local, Bits<3>>,
+    digest_word_not: Signal<Local, Bits<3>>,
+    bank_e: Signal<Local, Bits<7>>,
+    bank_a: Signal<Local, Bits<8>>,
+    word_e_wide: Signal<Local, Bits<7>>,
+    word_a_wide: Signal<Local, Bits<8>>,
+    slot_e: Signal<Local, Bits<7>>,
+    slot_a: Signal<Local, Bits<8>>,
+    stored_e: Signal<Local, Bits<2>>,
+    stored_a: Signal<Local, Bits<3>>,
+    stored_e_wide: Signal<Local, Bits<7>>,
+    stored_a_wide: Signal<Local, Bits<8>>,
+    hash_e: Signal<Local, Bits<32>>,
+    hash_a: Signal<Local, Bits<32>>,
+    digest_low: DFF<Bits<2>>,
+    digest_in_e: DFF<Bit>,
+    digest32: Signal<Local, Bits<32>>,
+
+    // State.
     e: DFF<Bits<32>>,
     f: DFF<Bits<32>>,
-    g: DFF<Bits<32>>,
-    /// K(t) + W(t) + h in a round, a word of the new hash value while the state turns.
+    /// g inverted: `delta` can then be made without inverting it.
+    not_g: DFF<Bits<32>>,
+    g: Signal<Local, Bits<32>>,
+    g_next: Signal<Local, Bits<32>>,
+    /// h of the round after the next.
+    s: DFF<Bits<32>>,
+    s_sum: Signal<Local, Bits<32>>,
+    f_sum: Signal<Local, Bits<32>>,
+    a: DFF<Bits<32>>,
+    b: DFF<Bits<32>>,
+    b_sum: Signal<Local, Bits<32>>,
+    c: DFF<Bits<32>>,
+    /// d of the next round.
+    d: DFF<Bits<32>>,
+    d_sum: Signal<Local, Bits<32>>,
+    delta: DFF<Bits<32>>,
+    delta_sum: Signal<Local, Bits<32>>,
+    x2: DFF<Bits<32>>,
+    x2_sum: Signal<Local, Bits<32>>,
     x: DFF<Bits<32>>,
     x_sum: Signal<Local, Bits<32>>,
+    y: DFF<Bits<32>>,
+    y_sum: Signal<Local, Bits<32>>,
+    t1: DFF<Bits<32>>,
+    t1_sum: Signal<Local, Bits<32>>,
     big_sigma0: Signal<Local, Bits<32>>,
     big_sigma1: Signal<Local, Bits<32>>,
     choose: Signal<Local, Bits<32>>,
     majority: Signal<Local, Bits<32>>,
     choose_sum: Signal<Local, Bits<32>>,
-    choose_part: Signal<Local, Bits<32>>,
-    t1_sum: Signal<Local, Bits<32>>,
-    t1: Signal<Local, Bits<32>>,
     t2_sum: Signal<Local, Bits<32>>,
     t2: Signal<Local, Bits<32>>,
-    a_sum: Signal<Local, Bits<32>>,
     e_sum: Signal<Local, Bits<32>>,
+    a_sum: Signal<Local, Bits<32>>,
 }
 
 impl Logic for Sha256Core {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, position_count, word_full, running, loading, step);
-        dff_setup!(self, clock, message1, message2, w16, old, partial, w1, w2);
-        dff_setup!(self, clock, hash1, hash2, turns, passes, kw, a, b, c, d, e, f, g, x);
-        clock!(self, clock, ram7, ram15, constants);
+        dff_setup!(self, clock, running, draining, step, led_in, initial, outer_block, page_now);
+        dff_setup!(self, clock, clear_kw, clear_e, clear_a, add_s, add_f, add_d, add_b, add_delta);
+        dff_setup!(self, clock, keep_delta, store_e, store_a, store_f, store_b);
+        dff_setup!(self, clock, message1, message2, message3, message4, w16, old, partial, w1, w2, kw);
+        dff_setup!(self, clock, digest_low, digest_in_e, e, f, not_g, s, a, b, c, d, delta, x2, x, y, t1);
+        clock!(self, clock, pages, ram7, ram15, constants, half_e, half_a, copy_f, copy_b);
 
-        // Control.
+        // Control. A first block must be led in, and so waits for the one before to drain.
         self.busy.next = self.running.q.val();
-        self.position.next = self.position_count.q.val();
-        self.position_up.next = self.position_count.q.val() + 1;
-        self.block_full.next = false;
-        self.word_full.d.next = false;
-        if self.data_valid.val() {
-            self.position_count.d.next = self.position_up.val();
-            self.block_full.next = self.position_count.q.val() == 63;
-            self.word_full.d.next = self.position_count.q.val().get_bits::<2>(0) == 3;
-        }
         self.step_up.next = self.step.q.val() + 1;
+        self.last_step.next = self.running.q.val() && !self.draining.q.val() && (self.step.q.val() == 63);
+        self.accepts.next = !self.running.q.val() || (self.last_step.val() && !self.first.val());
+        self.taken_now.next = self.start.val() && self.accepts.val();
+        self.taken.next = self.taken_now.val();
+        self.leads_in.next = self.taken_now.val() && !self.running.q.val();
         if self.running.q.val() {
             self.step.d.next = self.step_up.val();
-            if self.step.q.val() == 75 {
-                self.running.d.next = false;
-                self.loading.d.next = false;
-            }
         }
-        if self.block_full.val() {
-            self.running.d.next = true;
+        if self.last_step.val() {
+            self.draining.d.next = true;
+            self.led_in.d.next = false;
+            self.initial.d.next = false;
+        }
+        if self.draining.q.val() && (self.step.q.val() == 10) {
+            self.draining.d.next = false;
+            self.running.d.next = false;
             self.step.d.next = 0.into();
         }
-        if self.load.val() {
+        if self.taken_now.val() {
             self.running.d.next = true;
-            self.loading.d.next = true;
-            self.step.d.next = 66.into();
-            self.position_count.d.next = 0.into();
+            self.draining.d.next = false;
+            self.page_now.d.next = self.block_page.val();
+            self.outer_block.d.next = self.outer.val();
         }
-        self.moves.next = self.running.q.val() && (self.step.q.val().get_bits::<5>(2) != 0);
-        self.hash0.next = self.running.q.val() && (self.step.q.val() >= 67);
-        self.hash1.d.next = self.hash0.val();
-        self.hash2.d.next = self.hash1.q.val();
-        self.turns.d.next = self.hash1.q.val() || (self.step.q.val() == 3);
-        self.passes.d.next = self.hash1.q.val() || (self.step.q.val().get_bits::<5>(2) == 0);
-        self.clears.next = self.loading.q.val() && !self.hash2.q.val();
+        if self.leads_in.val() {
+            self.led_in.d.next = true;
+            self.initial.d.next = self.first.val();
+        }
+        self.clear_kw.d.next = self.leads_in.val() || (self.led_in.q.val() && (self.step.q.val() < 4));
+        self.clear_e.d.next = self.leads_in.val() || (self.led_in.q.val() && (self.step.q.val() < 6));
+        self.clear_a.d.next = self.leads_in.val() || (self.led_in.q.val() && (self.step.q.val() < 7));
+        self.add_s.d.next = (self.step.q.val() >= 3) && (self.step.q.val() < 7);
+        self.add_f.d.next = self.step.q.val() == 6;
+        self.add_d.d.next = (self.step.q.val() >= 4) && (self.step.q.val() < 8);
+        self.add_b.d.next = self.step.q.val() == 7;
+        self.add_delta.d.next = (self.step.q.val() == 5) && !self.initial.q.val();
+        self.keep_delta.d.next = self.step.q.val() == 9;
+        self.store_e.d.next = (self.step.q.val() >= 5) && (self.step.q.val() < 9);
+        self.store_a.d.next = (self.step.q.val() >= 6) && (self.step.q.val() < 10);
+        self.store_f.d.next = self.step.q.val() == 7;
+        self.store_b.d.next = self.step.q.val() == 8;
 
-        // Schedule: W(t) lives in slot t + 4 (mod 16).
-        self.slot.next = self.step.q.val().get_bits::<4>(0);
-        self.word_count.next = self.position_count.q.val().get_bits::<4>(2);
-        self.loaded_slot.next = self.word_count.val() + 3;
-        self.write_slot.next = self.loaded_slot.val();
-        if self.moves.val() {
-            self.write_slot.next = self.slot.val();
+        // Blocks.
+        self.page_wide.next = bit_cast::<7, 3>(self.page.val()) << 4;
+        self.word_wide.next = bit_cast::<7, 4>(self.position.val().get_bits::<4>(2));
+        self.pages.write_address.next = self.page_wide.val() | self.word_wide.val();
+        self.pages.write_lane.next = self.position.val().get_bits::<2>(0);
+        self.pages.write_data.next = self.data.val();
+        self.pages.write_enable.next = self.data_valid.val();
+        self.slot15.next = self.step.q.val().get_bits::<4>(0);
+        self.block_wide.next = bit_cast::<7, 3>(self.page_now.q.val()) << 4;
+        self.read_wide.next = bit_cast::<7, 4>(self.slot15.val());
+        self.pages.read_address.next = self.block_wide.val() | self.read_wide.val();
+        self.word.next = self.pages.read_data.val();
+        if self.outer_block.q.val() {
+            self.word.next = self.pages.read_data.val() ^ 0x6A6A6A6A;
         }
-        self.ram7.write_address.next = self.write_slot.val();
+
+        // Schedule.
+        self.slot7.next = self.slot15.val() + 7;
+        self.slot2.next = self.slot15.val() + 10;
+        self.ram7.write_address.next = self.slot2.val();
         self.ram7.write_data.next = self.w2.q.val();
-        self.ram7.write_enable.next = self.moves.val() || self.word_full.q.val();
-        self.ram15.write_address.next = self.write_slot.val();
-        self.ram15.write_data.next = self.w2.q.val();
-        self.ram15.write_enable.next = self.moves.val() || self.word_full.q.val();
-        self.message0.next = self.step.q.val().get_bits::<3>(4) == 0;
-        self.message1.d.next = self.message0.val();
-        self.message2.d.next = self.message1.q.val();
-        self.message_slot.next = self.slot.val() + 4;
-        self.slot7.next = self.slot.val() + 13;
-        if self.message0.val() {
-            self.slot7.next = self.message_slot.val();
-        }
-        self.slot15.next = self.slot.val() + 6;
+        self.ram7.write_enable.next = self.running.q.val();
         self.ram7.read_address.next = self.slot7.val();
         self.ram7.read_enable.next = true;
+        self.ram15.write_address.next = self.slot2.val();
+        self.ram15.write_data.next = self.w2.q.val();
+        self.ram15.write_enable.next = self.running.q.val();
         self.ram15.read_address.next = self.slot15.val();
         self.ram15.read_enable.next = true;
+        self.message1.d.next = self.step.q.val() < 16;
+        self.message2.d.next = self.message1.q.val();
+        self.message3.d.next = self.message2.q.val();
+        self.message4.d.next = self.message3.q.val();
         self.w15.next = self.ram15.read_data.val();
         self.w16.d.next = self.w15.val();
+        if self.message1.q.val() {
+            self.w16.d.next = self.word.val();
+        }
         self.sigma0.next = ((self.w15.val() >> 7) | (self.w15.val() << 25))
             ^ ((self.w15.val() >> 18) | (self.w15.val() << 14))
             ^ (self.w15.val() >> 3);
         self.old_sum.next = self.sigma0.val() + self.w16.q.val();
         self.old.d.next = self.old_sum.val();
+        if self.message2.q.val() {
+            self.old.d.next = self.w16.q.val();
+        }
         self.w7.next = self.ram7.read_data.val();
         self.partial_sum.next = self.old.q.val() + self.w7.val();
         self.partial.d.next = self.partial_sum.val();
-        if self.message1.q.val() {
-            self.partial.d.next = self.w7.val();
+        if self.message3.q.val() {
+            self.partial.d.next = self.old.q.val();
         }
         self.sigma1.next = ((self.w2.q.val() >> 17) | (self.w2.q.val() << 15))
             ^ ((self.w2.q.val() >> 19) | (self.w2.q.val() << 13))
             ^ (self.w2.q.val() >> 10);
         self.w_sum.next = self.sigma1.val() + self.partial.q.val();
         self.w1.d.next = self.w_sum.val();
-        if self.message2.q.val() {
+        if self.message4.q.val() {
             self.w1.d.next = self.partial.q.val();
         }
-        self.data_wide.next = bit_cast::<32, 8>(self.data.val());
-        if self.data_valid.val() {
-            self.w2.d.next = (self.w2.q.val() << 8) | self.data_wide.val();
-        }
-        if self.running.q.val() {
-            self.w2.d.next = self.w1.q.val();
-        }
-
-        // Constants and hash value: H(i) at 73 - i.
-        self.word_down.next = !self.digest_index.val().get_bits::<3>(2);
-        self.word_wide.next = bit_cast::<7, 3>(self.word_down.val());
-        self.hash_address.next = self.word_wide.val() + 66;
-        self.constant_address.next = self.hash_address.val();
-        if self.running.q.val() {
-            self.constant_address.next = self.step.q.val();
-        }
-        self.bank.next = 0.into();
-        if self.loading.q.val() {
-            self.bank.next = 128.into();
-        }
-        self.constant_bank.next = bit_cast::<8, 7>(self.constant_address.val());
-        self.constants.read_address.next = self.constant_bank.val() | self.bank.val();
+        self.w2.d.next = self.w1.q.val();
+        self.constants.write_enable.next = false;
+        self.constants.write_address.next = 0.into();
+        self.constants.write_data.next = 0.into();
+        self.constants.read_address.next = self.step.q.val();
         self.constants.read_enable.next = true;
-        self.store_address.next = self.step.q.val() - 3;
-        self.store_bank.next = bit_cast::<8, 7>(self.store_address.val());
-        self.constants.write_address.next = self.store_bank.val();
-        self.constants.write_data.next = self.x.q.val();
-        self.constants.write_enable.next = self.hash1.q.val() && self.hash2.q.val();
-        self.constant.next = self.constants.read_data.val();
-        match self.digest_index.val().get_bits::<2>(0).index() {
-            0 => self.digest_byte.next = self.constant.val().get_bits::<8>(24),
-            1 => self.digest_byte.next = self.constant.val().get_bits::<8>(16),
-            2 => self.digest_byte.next = self.constant.val().get_bits::<8>(8),
-            _ => self.digest_byte.next = self.constant.val().get_bits::<8>(0),
-        }
-        self.kw_sum.next = self.constant.val() + self.w1.q.val();
+        self.kw_sum.next = self.constants.read_data.val() + self.w1.q.val();
         self.kw.d.next = self.kw_sum.val();
-        if self.hash0.val() {
-            self.kw.d.next = self.constant.val();
+        if self.clear_kw.q.val() {
+            self.kw.d.next = 0.into();
         }
 
-        // State. What `choose_part` and `t2` are while the state turns does not matter; that they are chosen keeps
-        // yosys from fusing sums of three into carry-save adders, which take twice the cells.
+        // Hash values: read for the additions at steps 4 to 8, or byte by byte while idle.
+        self.digest_word.next = self.digest_index.val().get_bits::<2>(2);
+        self.digest_word_wide.next = bit_cast::<3, 2>(self.digest_word.val());
+        self.digest_word_not.next = !self.digest_word_wide.val();
+        self.bank.next = self.slot.val();
+        self.word_e.next = self.step.q.val().get_bits::<2>(0);
+        self.word_a.next = self.step.q.val().get_bits::<3>(0);
+        if self.initial.q.val() {
+            self.bank.next = 31.into();
+        }
+        if !self.running.q.val() {
+            self.bank.next = self.digest_slot.val();
+            self.word_e.next = !self.digest_word.val();
+            self.word_a.next = self.digest_word_not.val() + 1;
+        }
+        self.bank_e.next = bit_cast::<7, 5>(self.bank.val()) << 2;
+        self.bank_a.next = bit_cast::<8, 5>(self.bank.val()) << 3;
+        self.word_e_wide.next = bit_cast::<7, 2>(self.word_e.val());
+        self.word_a_wide.next = bit_cast::<8, 3>(self.word_a.val());
+        self.half_e.read_address.next = self.bank_e.val() | self.word_e_wide.val();
+        self.half_e.read_enable.next = true;
+        self.half_a.read_address.next = self.bank_a.val() | self.word_a_wide.val();
+        self.half_a.read_enable.next = true;
+        self.copy_f.read_address.next = self.bank.val();
+        self.copy_f.read_enable.next = !self.store_f.q.val();
+        self.copy_b.read_address.next = self.bank.val();
+        self.copy_b.read_enable.next = !self.store_b.q.val();
+
+        // Each half is stored as it passes, H7 at step 6 and H3 at step 7 first.
+        self.slot_e.next = bit_cast::<7, 5>(self.slot.val()) << 2;
+        self.slot_a.next = bit_cast::<8, 5>(self.slot.val()) << 3;
+        self.stored_e.next = self.step.q.val().get_bits::<2>(0) + 2;
+        self.stored_a.next = self.step.q.val().get_bits::<3>(0) - 2;
+        self.stored_e_wide.next = bit_cast::<7, 2>(self.stored_e.val());
+        self.stored_a_wide.next = bit_cast::<8, 3>(self.stored_a.val());
+        self.half_e.write_address.next = self.slot_e.val() | self.stored_e_wide.val();
+        self.half_e.write_data.next = self.s.q.val();
+        self.half_e.write_enable.next = self.store_e.q.val();
+        self.half_a.write_address.next = self.slot_a.val() | self.stored_a_wide.val();
+        self.half_a.write_data.next = self.d.q.val();
+        self.half_a.write_enable.next = self.store_a.q.val();
+        self.copy_f.write_address.next = self.slot.val();
+        self.copy_f.write_data.next = self.s.q.val();
+        self.copy_f.write_enable.next = self.store_f.q.val();
+        self.copy_b.write_address.next = self.slot.val();
+        self.copy_b.write_data.next = self.d.q.val();
+        self.copy_b.write_enable.next = self.store_b.q.val();
+        self.hash_e.next = self.half_e.read_data.val();
+        self.hash_a.next = self.half_a.read_data.val();
+
+        self.digest_low.d.next = self.digest_index.val().get_bits::<2>(0);
+        self.digest_in_e.d.next = self.digest_index.val().get_bit(4);
+        self.digest32.next = self.hash_a.val();
+        if self.digest_in_e.q.val() {
+            self.digest32.next = self.hash_e.val();
+        }
+        match self.digest_low.q.val().index() {
+            0 => self.digest_byte.next = self.digest32.val().get_bits::<8>(24),
+            1 => self.digest_byte.next = self.digest32.val().get_bits::<8>(16),
+            2 => self.digest_byte.next = self.digest32.val().get_bits::<8>(8),
+            _ => self.digest_byte.next = self.digest32.val().get_bits::<8>(0),
+        }
+
+        // Ahead of the round.
+        self.x2_sum.next = self.kw.q.val() + self.s.q.val();
+        self.x2.d.next = self.x2_sum.val();
+        self.x_sum.next = self.x2.q.val() + self.delta.q.val();
+        self.x.d.next = self.x2.q.val();
+        if self.add_delta.q.val() {
+            self.x.d.next = self.x_sum.val();
+        }
+        self.y_sum.next = self.x2.q.val() + self.d.q.val();
+        self.y.d.next = self.y_sum.val();
+
+        // e and what follows it.
+        self.g.next = !self.not_g.q.val();
         self.big_sigma1.next = ((self.e.q.val() >> 6) | (self.e.q.val() << 26))
             ^ ((self.e.q.val() >> 11) | (self.e.q.val() << 21))
             ^ ((self.e.q.val() >> 25) | (self.e.q.val() << 7));
-        self.choose.next = self.g.q.val() ^ (self.e.q.val() & (self.f.q.val() ^ self.g.q.val()));
+        self.choose.next = self.g.val() ^ (self.e.q.val() & (self.f.q.val() ^ self.g.val()));
         self.choose_sum.next = self.big_sigma1.val() + self.choose.val();
-        self.choose_part.next = self.choose_sum.val();
-        if self.turns.q.val() {
-            self.choose_part.next = self.choose.val();
+        self.e_sum.next = self.y.q.val() + self.choose_sum.val();
+        self.e.d.next = self.e_sum.val();
+        if self.clear_e.q.val() {
+            self.e.d.next = 0.into();
         }
-        self.t1_sum.next = self.x.q.val() + self.choose_part.val();
-        self.t1.next = self.t1_sum.val();
-        if self.passes.q.val() {
-            self.t1.next = self.x.q.val();
+        self.s_sum.next = self.e.q.val() + self.hash_e.val();
+        self.s.d.next = self.e.q.val();
+        if self.add_s.q.val() {
+            self.s.d.next = self.s_sum.val();
         }
+        self.f_sum.next = self.e.q.val() + self.copy_f.read_data.val();
+        self.f.d.next = self.e.q.val();
+        self.g_next.next = self.f.q.val();
+        if self.add_f.q.val() {
+            self.f.d.next = self.f_sum.val();
+            self.g_next.next = self.s.q.val();
+        }
+        self.not_g.d.next = !self.g_next.val();
+
+        // a and what follows it, a clock behind.
+        self.t1_sum.next = self.x.q.val() + self.choose_sum.val();
+        self.t1.d.next = self.t1_sum.val();
         self.big_sigma0.next = ((self.a.q.val() >> 2) | (self.a.q.val() << 30))
             ^ ((self.a.q.val() >> 13) | (self.a.q.val() << 19))
             ^ ((self.a.q.val() >> 22) | (self.a.q.val() << 10));
         self.majority.next =
             (self.a.q.val() & self.b.q.val()) | (self.c.q.val() & (self.a.q.val() | self.b.q.val()));
+        // What t2 is while a is cleared does not matter; that it is chosen keeps yosys from making one
+        // carry-save adder of the two sums, in twice the cells.
         self.t2_sum.next = self.big_sigma0.val() + self.majority.val();
         self.t2.next = self.t2_sum.val();
-        if self.turns.q.val() {
+        if self.clear_a.q.val() {
             self.t2.next = self.majority.val();
         }
-        self.a_sum.next = self.t2.val() + self.t1.val();
-        self.e_sum.next = self.d.q.val() + self.t1.val();
-        self.x_sum.next = self.kw.q.val() + self.g.q.val();
-        if self.moves.val() {
-            self.x.d.next = self.x_sum.val();
-            self.a.d.next = self.a_sum.val();
-            self.e.d.next = self.e_sum.val();
-            if self.turns.q.val() {
-                self.a.d.next = self.t1.val();
-                self.e.d.next = self.d.q.val();
-            }
-            self.b.d.next = self.a.q.val();
-            self.c.d.next = self.b.q.val();
-            self.d.d.next = self.c.q.val();
-            self.f.d.next = self.e.q.val();
-            self.g.d.next = self.f.q.val();
-            if self.clears.val() {
-                self.a.d.next = 0.into();
-                self.b.d.next = 0.into();
-                self.c.d.next = 0.into();
-                self.d.d.next = 0.into();
-                self.e.d.next = 0.into();
-                self.f.d.next = 0.into();
-                self.g.d.next = 0.into();
-            }
+        self.a_sum.next = self.t1.q.val() + self.t2.val();
+        self.a.d.next = self.a_sum.val();
+        if self.clear_a.q.val() {
+            self.a.d.next = 0.into();
+        }
+        self.d_sum.next = self.a.q.val() + self.hash_a.val();
+        self.d.d.next = self.a.q.val();
+        if self.add_d.q.val() {
+            self.d.d.next = self.d_sum.val();
+        }
+        self.b_sum.next = self.a.q.val() + self.copy_b.read_data.val();
+        self.b.d.next = self.a.q.val();
+        self.c.d.next = self.b.q.val();
+        if self.add_b.q.val() {
+            self.b.d.next = self.b_sum.val();
+            self.c.d.next = self.d.q.val();
+        }
+        self.delta_sum.next = self.b.q.val() - self.g.val();
+        if self.keep_delta.q.val() {
+            self.delta.d.next = self.delta_sum.val();
         }
     }
 }
