@@ -3,7 +3,8 @@
 
 mod engine_common;
 
-use engine_common::{Random, cavp, hex};
+use engine_common::{Mac, Random, cavp, hex, rfc_4231, wycheproof_hmac};
+use twinseal_hdl::golden::hmac::hmac;
 use twinseal_hdl::golden::merkle::{Merkle, Refusal, leaf_hash, node_hash, tree_head};
 use twinseal_hdl::golden::sha256::{Sha256, sha256};
 
@@ -27,6 +28,21 @@ fn sha256_agrees_with_cavp() {
     assert_eq!(vectors.len(), 65);
     for (message, digest) in vectors {
         assert_eq!(sha256(&message)[..], digest, "{} bytes", message.len());
+    }
+}
+
+#[test]
+fn hmac_agrees_with_rfc_4231() {
+    for (key, message, mac) in rfc_4231() {
+        assert_eq!(hmac(&key, &message)[..mac.len()], mac);
+    }
+}
+
+#[test]
+fn hmac_agrees_with_wycheproof() {
+    let Some(vectors) = wycheproof_hmac() else { return };
+    for Mac { key, message, tag, valid } in vectors {
+        assert_eq!(hmac(&key, &message)[..tag.len()] == tag[..], valid);
     }
 }
 

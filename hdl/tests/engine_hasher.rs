@@ -3,11 +3,15 @@
 mod engine_common;
 
 use engine_common::bench::Bench;
-use engine_common::{Random, cavp};
+use engine_common::{Mac, Random, cavp, rfc_4231, wycheproof_hmac};
 use twinseal_hdl::engine::command::*;
-use twinseal_hdl::engine::{CLOCKS_PER_BLOCK, MAX_STACK_DEPTH};
+use twinseal_hdl::engine::{CLOCKS_AFTER, CLOCKS_PER_BLOCK, MAX_STACK_DEPTH};
+use twinseal_hdl::golden::hmac::hmac;
 use twinseal_hdl::golden::merkle::{Merkle, Refusal, tree_head};
 use twinseal_hdl::golden::sha256::{Sha256, sha256};
+
+/// Clocks of a node, from the end of the leaf before it.
+const NODE_CLOCKS: u64 = 207;
 
 #[test]
 fn messages_agree_with_cavp() {
@@ -69,13 +73,83 @@ fn a_block_takes_as_long_as_documented() {
     let mut bench = Bench::<24>::new();
     bench.accept(HASH_BEGIN);
     bench.wait_ready();
-    for _ in 0..3 {
+    // A byte a clock, without a pause: the blocks are compressed as fast as they come.
+    let start = bench.clocks;
+    bench.accept_data(&[0; 64 * 20]);
+    assert_eq!(bench.clocks - start, 20 * CLOCKS_PER_BLOCK);
+    // The last one and the padding, which misses its turn by a clock.
+    bench.accept(HASH_END);
+    bench.wait_ready();
+    let end = 2 * CLOCKS_PER_BLOCK + 2 * CLOCKS_AFTER + CLOCKS_PER_BLOCK;
+    let took = bench.clocks - start - 20 * CLOCKS_PER_BLOCK;
+    assert!((end - 64..end).contains(&took), "{took} clocks for the last block and the padding");
+}
+
+/// The blocks of a node follow one another, and nothing of the second is written but a byte.
+#[test]
+fn a_node_takes_as_long_as_documented() {
+    let mut bench = Bench::<24>::new();
+    bench.accept(TREE_BEGIN);
+    let leaf_clocks = [0, 1].map(|i| {
         let start = bench.clocks;
-        bench.accept_data(&[0; 64]);
-        assert_eq!(bench.clocks - start, 64);
+        bench.leaf(&[i; 20]);
         bench.wait_ready();
-        assert_eq!(bench.clocks - start, 64 + CLOCKS_PER_BLOCK);
+        bench.clocks - start
+    });
+    assert_eq!(leaf_clocks[1] - leaf_clocks[0], NODE_CLOCKS);
+}
+
+/// What a key costs on top of the message, with the key's bytes, in clocks.
+#[test]
+fn a_mac_costs_less_than_four_blocks_more_than_a_digest() {
+    for len in [0, 20, 55, 64, 119, 200, 1000] {
+        let mut bench = Bench::<24>::new();
+        let message = vec![7; len];
+        let start = bench.clocks;
+        bench.hash(&message);
+        let digest = bench.clocks - start;
+        let start = bench.clocks;
+        bench.mac(&[1; 32], &message);
+        let mac = bench.clocks - start;
+        println!("{len} bytes: {digest} clocks, with a key {mac}");
+        assert!(mac - digest <= 4 * CLOCKS_PER_BLOCK, "{len} bytes: {digest} clocks, with a key {mac}");
     }
+}
+
+#[test]
+fn macs_agree_with_rfc_4231() {
+    let mut bench = Bench::<24>::new();
+    for (key, message, mac) in rfc_4231() {
+        let got = bench.mac(&key, &message);
+        assert_eq!(got[..mac.len()], mac);
+    }
+}
+
+#[test]
+fn macs_agree_with_wycheproof() {
+    let Some(vectors) = wycheproof_hmac() else { return };
+    let mut bench = Bench::<24>::new();
+    for Mac { key, message, tag, valid } in vectors {
+        let got = bench.mac(&key, &message);
+        assert_eq!(got[..tag.len()] == tag[..], valid, "{} bytes, key of {}", message.len(), key.len());
+    }
+}
+
+#[test]
+fn macs_with_keys_of_every_length() {
+    let mut random = Random::new(11);
+    let mut bench = Bench::<24>::new();
+    for len in 0..=64 {
+        let (key, message) = (random.bytes(len), random.bytes_up_to(150));
+        assert_eq!(bench.mac(&key, &message), hmac(&key, &message), "key of {len} bytes");
+    }
+    bench.accept(KEY_BEGIN);
+    bench.accept_data(&[0; 64]);
+    assert_eq!(bench.data(0), (true, false), "a key of 65 bytes");
+    bench.accept(KEY_END);
+    bench.accept_data(b"abc");
+    bench.accept(HASH_END);
+    assert_eq!(bench.digest(), hmac(&[0; 64], b"abc"));
 }
 
 #[test]
@@ -96,7 +170,7 @@ fn what_makes_no_sense_is_refused_and_changes_nothing() {
     const REFUSED: (bool, bool) = (true, false);
     let mut bench = Bench::<24>::new();
     let nothing_open = |bench: &mut Bench<24>| {
-        for command in [HASH_END, LEAF_BEGIN, LEAF_END, TREE_END, 6, 7] {
+        for command in [HASH_END, LEAF_BEGIN, LEAF_END, TREE_END, KEY_END] {
             assert_eq!(bench.command(command), REFUSED, "command {command}");
         }
         assert_eq!(bench.data(0), REFUSED);
@@ -105,7 +179,7 @@ fn what_makes_no_sense_is_refused_and_changes_nothing() {
 
     bench.accept(HASH_BEGIN);
     bench.accept_data(b"a");
-    for command in [LEAF_BEGIN, LEAF_END, TREE_END, 6, 7] {
+    for command in [LEAF_BEGIN, LEAF_END, TREE_END, KEY_END] {
         assert_eq!(bench.command(command), REFUSED, "command {command}");
     }
     bench.accept_data(b"bc");
@@ -116,13 +190,13 @@ fn what_makes_no_sense_is_refused_and_changes_nothing() {
 
     bench.accept(TREE_BEGIN);
     bench.leaf(b"first");
-    for command in [HASH_END, LEAF_END, 6, 7] {
+    for command in [HASH_END, LEAF_END, KEY_END] {
         assert_eq!(bench.command(command), REFUSED, "command {command}");
     }
     assert_eq!(bench.data(0), REFUSED);
     bench.accept(LEAF_BEGIN);
     bench.accept_data(b"sec");
-    for command in [HASH_END, LEAF_BEGIN, TREE_END, 6, 7] {
+    for command in [HASH_END, LEAF_BEGIN, TREE_END, KEY_END] {
         assert_eq!(bench.command(command), REFUSED, "command {command}");
     }
     bench.accept_data(b"ond");
@@ -159,6 +233,12 @@ fn a_begin_forgets_whatever_was_open() {
         let leaves: Vec<Vec<u8>> = (0..5).map(|i| vec![i; 3]).collect();
         assert_eq!(bench.tree(&leaves), tree_head(&leaves));
     }
+    open_tree(&mut bench);
+    assert_eq!(bench.mac(b"key", b"abc"), hmac(b"key", b"abc"));
+    bench.accept(KEY_BEGIN);
+    bench.accept_data(b"forgotten");
+    assert_eq!(bench.hash(b"abc"), sha256(b"abc"));
+    assert_eq!(bench.command(KEY_END), (true, false));
     bench.accept(HASH_BEGIN);
     bench.accept(TREE_BEGIN);
     assert_eq!(bench.command(HASH_END), (true, false));
@@ -228,7 +308,7 @@ fn a_random_walk_answers_as_the_golden_model() {
                 result = outcome.ok();
                 (answer(outcome.map(|_| ())), bench.command(TREE_END))
             }
-            203 => ((true, false), bench.command(6 + random.below(2) as u64)),
+            203 => ((true, false), bench.command(KEY_END)),
             _ => {
                 let byte = random.next() as u8;
                 let outcome = match &mut message {

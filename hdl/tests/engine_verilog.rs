@@ -4,13 +4,14 @@
 mod engine_common;
 
 use engine_common::bench::Bench;
-use engine_common::{Random, cavp};
+use engine_common::{Random, cavp, rfc_4231};
 use rust_hdl_core::prelude::*;
 use std::path::Path;
 use std::process::Command;
 use twinseal_hdl::Error;
 use twinseal_hdl::engine::Hasher;
 use twinseal_hdl::engine::command::*;
+use twinseal_hdl::golden::hmac::hmac;
 use twinseal_hdl::golden::merkle::tree_head;
 use twinseal_hdl::golden::sha256::sha256;
 
@@ -33,11 +34,16 @@ fn recorded_session() -> Bench<24> {
         let message = random.bytes(len);
         assert_eq!(bench.hash(&message), sha256(&message), "{len} bytes");
     }
+    for (key, message, mac) in rfc_4231() {
+        let got = bench.mac(&key, &message);
+        assert_eq!(got[..mac.len()], mac);
+    }
     bench.gaps = Some(Random::new(8));
+    assert_eq!(bench.mac(b"key", &[5; 100]), hmac(b"key", &[5; 100]));
     for count in (0..6).chain([13]) {
         let leaves: Vec<Vec<u8>> = (0..count).map(|_| random.bytes_up_to(80)).collect();
         assert_eq!(bench.tree(&leaves), tree_head(&leaves), "{count} leaves");
-        for command in [HASH_END, LEAF_BEGIN, LEAF_END, TREE_END, 6, 7] {
+        for command in [HASH_END, LEAF_BEGIN, LEAF_END, TREE_END, KEY_END] {
             assert_eq!(bench.command(command), (true, false));
         }
         assert_eq!(bench.data(1), (true, false));

@@ -148,6 +148,8 @@ pub struct Hasher<const STACK_DEPTH: usize> {
     push: Signal<Local, Bit>,
     /// `push` to a message page.
     in_message: Signal<Local, Bit>,
+    /// `push` of what the length counts.
+    in_text: Signal<Local, Bit>,
     /// Bytes of children or of the inner digest are read, not those of the result.
     copies: Signal<Local, Bit>,
     copy_index: Signal<Local, Bits<5>>,
@@ -227,6 +229,7 @@ impl<const STACK_DEPTH: usize> Default for Hasher<STACK_DEPTH> {
             block_page: Default::default(),
             push: Default::default(),
             in_message: Default::default(),
+            in_text: Default::default(),
             copies: Default::default(),
             copy_index: Default::default(),
             page_full: Default::default(),
@@ -301,6 +304,7 @@ impl<const STACK_DEPTH: usize> Logic for Hasher<STACK_DEPTH> {
         self.push.next = false;
         self.start.next = false;
         self.in_message.next = true;
+        self.in_text.next = true;
         self.copies.next = false;
         self.copy_index.next = self.position.q.val().get_bits::<5>(0);
         match self.state.q.val() {
@@ -468,6 +472,7 @@ impl<const STACK_DEPTH: usize> Logic for Hasher<STACK_DEPTH> {
                 }
             }
             State::Pad => {
+                self.in_text.next = false;
                 self.text.next = 128.into();
                 self.tail.d.next = self.position.q.val();
                 if !self.waiting.q.val() {
@@ -476,6 +481,7 @@ impl<const STACK_DEPTH: usize> Logic for Hasher<STACK_DEPTH> {
                 }
             }
             State::Zeros => {
+                self.in_text.next = false;
                 self.text.next = 0.into();
                 if !self.waiting.q.val() {
                     if self.position.q.val() == 56 {
@@ -486,6 +492,7 @@ impl<const STACK_DEPTH: usize> Logic for Hasher<STACK_DEPTH> {
                 }
             }
             State::Length => {
+                self.in_text.next = false;
                 self.text.next = self.length_byte.val();
                 self.push.next = true;
                 if self.last_byte.val() {
@@ -495,8 +502,8 @@ impl<const STACK_DEPTH: usize> Logic for Hasher<STACK_DEPTH> {
             State::Finish => {
                 self.copies.next = true;
                 self.copy_index.next = 0.into();
-                self.first.d.next = self.idle.val() || self.first.q.val();
                 if self.idle.val() {
+                    self.first.d.next = true;
                     self.position.d.next = 0.into();
                     self.state.d.next = State::Push;
                     if self.keyed.q.val() {
@@ -579,6 +586,8 @@ impl<const STACK_DEPTH: usize> Logic for Hasher<STACK_DEPTH> {
         }
         if self.page_full.val() {
             self.waiting.d.next = true;
+        }
+        if self.page_full.val() && self.in_text.val() {
             self.blocks.d.next = self.blocks_up.val();
         }
         if self.taken.val() {

@@ -50,18 +50,16 @@ pub const CLOCKS_PER_BLOCK: u64 = 64;
 pub const CLOCKS_AFTER: u64 = 11;
 
 /// Bank of the hash memories that holds the initial hash value.
-pub const INITIAL_BANK: usize = 31;
+const INITIAL_BANK: usize = 31;
 
-/// Pages of [`Sha256Core`] for the blocks of a message, in turn.
-pub const MESSAGE_PAGES: usize = 2;
 /// Page with all of the second block of a Merkle node (RFC 6962 section 2.1: 0x01 and two digests, 65 bytes) but
 /// the last byte of the right child, its first. Nothing else in that block ever changes, so its schedule
 /// starts from W(0) alone.
-pub const NODE_PAGE: u64 = 2;
+pub(super) const NODE_PAGE: u64 = 2;
 /// Page of the key of an HMAC, exclusive-or 0x36.
-pub const KEY_PAGE: u64 = 3;
+pub(super) const KEY_PAGE: u64 = 3;
 /// Page with all of the second block of an HMAC's outer hash but the inner digest, its first half.
-pub const OUTER_PAGE: u64 = 4;
+pub(super) const OUTER_PAGE: u64 = 4;
 
 /// Round constants: K(t) at t + 4.
 #[derive(Clone, Default)]

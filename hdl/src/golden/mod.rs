@@ -2,5 +2,6 @@
 //! for clarity alone. Every module of gateware is compared with one of them.
 
 pub mod board;
+pub mod hmac;
 pub mod merkle;
 pub mod sha256;

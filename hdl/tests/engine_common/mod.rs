@@ -29,6 +29,67 @@ pub fn cavp() -> Option<Vec<(Vec<u8>, Vec<u8>)>> {
     Some(cases)
 }
 
+/// Key, message and MAC of the seven test cases of RFC 4231; the fifth is truncated.
+pub fn rfc_4231() -> [(Vec<u8>, Vec<u8>, Vec<u8>); 7] {
+    [
+        (vec![0x0b; 20], b"Hi There".to_vec(), hex("b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7")),
+        (
+            b"Jefe".to_vec(),
+            b"what do ya want for nothing?".to_vec(),
+            hex("5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"),
+        ),
+        (vec![0xaa; 20], vec![0xdd; 50], hex("773ea91e36800e46854db8ebd09181a72959098b3ef8c122d9635514ced565fe")),
+        ((1..=25).collect(), vec![0xcd; 50], hex("82558a389a443c0ea4cc819899f2083a85f0faa3e578f8077a2e3ff46729665b")),
+        (vec![0x0c; 20], b"Test With Truncation".to_vec(), hex("a3b6167473100ee06e0c796c2955552b")),
+        (
+            vec![0xaa; 131],
+            b"Test Using Larger Than Block-Size Key - Hash Key First".to_vec(),
+            hex("60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54"),
+        ),
+        (
+            vec![0xaa; 131],
+            b"This is a test using a larger than block-size key and a larger than block-size data. \
+              The key needs to be hashed before being used by the HMAC algorithm."
+                .to_vec(),
+            hex("9b09ffa71b942fcb27635fbcd5b0e944bfdc63644f0713938a7f51535c3a35e2"),
+        ),
+    ]
+}
+
+/// A case of Wycheproof's HMAC vectors.
+pub struct Mac {
+    pub key: Vec<u8>,
+    pub message: Vec<u8>,
+    /// The MAC, perhaps truncated, perhaps not of this key and message.
+    pub tag: Vec<u8>,
+    /// It is.
+    pub valid: bool,
+}
+
+/// Wycheproof's HMAC-SHA-256 vectors; `None`, and a word on why, where they are absent.
+pub fn wycheproof_hmac() -> Option<Vec<Mac>> {
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/vec_wycheproof/hmac_sha256_test.json");
+    let Ok(text) = std::fs::read_to_string(&path) else {
+        println!("skipped: no Wycheproof vectors at {}", path.display());
+        return None;
+    };
+    let file: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let groups = file["testGroups"].as_array().unwrap();
+    let tests = groups.iter().flat_map(|group| group["tests"].as_array().unwrap());
+    let field = |test: &serde_json::Value, name: &str| hex(test[name].as_str().unwrap());
+    let cases: Vec<Mac> = tests
+        .map(|test| Mac {
+            key: field(test, "key"),
+            message: field(test, "msg"),
+            tag: field(test, "tag"),
+            valid: test["result"] == "valid",
+        })
+        .collect();
+    assert_eq!(file["numberOfTests"].as_u64().unwrap(), cases.len() as u64);
+    Some(cases)
+}
+
 /// Bytes of a hexadecimal string.
 pub fn hex(text: &str) -> Vec<u8> {
     (0..text.len()).step_by(2).map(|i| u8::from_str_radix(&text[i..i + 2], 16).unwrap()).collect()
