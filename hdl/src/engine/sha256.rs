@@ -181,7 +181,8 @@ pub struct Sha256Core {
     /// The state is led in with zeros.
     led_in: DFF<Bit>,
     leads_in: Signal<Local, Bit>,
-    initial: DFF<Bit>,
+    /// The hash value added is the initial one.
+    from_initial: DFF<Bit>,
     outer_block: DFF<Bit>,
     page_now: DFF<Bits<3>>,
     // What is done at a step, decided the clock before.
@@ -301,7 +302,7 @@ pub struct Sha256Core {
 impl Logic for Sha256Core {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, running, draining, step, led_in, initial, outer_block, page_now);
+        dff_setup!(self, clock, running, draining, step, led_in, from_initial, outer_block, page_now);
         dff_setup!(self, clock, clear_kw, clear_e, clear_a, add_s, add_f, add_d, add_b, add_delta);
         dff_setup!(self, clock, keep_delta, store_e, store_a, store_f, store_b);
         dff_setup!(self, clock, message1, message2, message3, message4, w16, old, partial, w1, w2, kw);
@@ -322,7 +323,7 @@ impl Logic for Sha256Core {
         if self.last_step.val() {
             self.draining.d.next = true;
             self.led_in.d.next = false;
-            self.initial.d.next = false;
+            self.from_initial.d.next = false;
         }
         if self.draining.q.val() && (self.step.q.val() == 10) {
             self.draining.d.next = false;
@@ -337,7 +338,7 @@ impl Logic for Sha256Core {
         }
         if self.leads_in.val() {
             self.led_in.d.next = true;
-            self.initial.d.next = self.first.val();
+            self.from_initial.d.next = self.first.val();
         }
         self.clear_kw.d.next = self.leads_in.val() || (self.led_in.q.val() && (self.step.q.val() < 4));
         self.clear_e.d.next = self.leads_in.val() || (self.led_in.q.val() && (self.step.q.val() < 6));
@@ -346,7 +347,7 @@ impl Logic for Sha256Core {
         self.add_f.d.next = self.step.q.val() == 6;
         self.add_d.d.next = (self.step.q.val() >= 4) && (self.step.q.val() < 8);
         self.add_b.d.next = self.step.q.val() == 7;
-        self.add_delta.d.next = (self.step.q.val() == 5) && !self.initial.q.val();
+        self.add_delta.d.next = (self.step.q.val() == 5) && !self.from_initial.q.val();
         self.keep_delta.d.next = self.step.q.val() == 9;
         self.store_e.d.next = (self.step.q.val() >= 5) && (self.step.q.val() < 9);
         self.store_a.d.next = (self.step.q.val() >= 6) && (self.step.q.val() < 10);
@@ -432,7 +433,7 @@ impl Logic for Sha256Core {
         self.bank.next = self.slot.val();
         self.word_e.next = self.step.q.val().get_bits::<2>(0);
         self.word_a.next = self.step.q.val().get_bits::<3>(0);
-        if self.initial.q.val() {
+        if self.from_initial.q.val() {
             self.bank.next = 31.into();
         }
         if !self.running.q.val() {
