@@ -3,18 +3,20 @@
 #   make test                  make lint, then every test
 #   make sim                   the virtual board on a pseudo-terminal, until Ctrl-C
 #   make bench                 figures: simulated board, engines, encryption, prediction
+#   make bench-gateware        size and speed of the SHA-256 core; PEER=.../src/rtl of secworks/sha256 to compare with
 #   make bitstream BOARD=hx8k  gateware to image; fails on missed timing
 #   make lint                  formatting, clippy, docs, gateware lint, licences
 
 BOARD ?= hx8k
 CARGO ?= cargo
 DEMO_FLAGS ?=
+PEER ?=
 # Real glucose exports for `make bench`; the simulated patient stands in where there are none.
 CGM_FOLDER ?= $(wildcard ../shared/data/cgm_bigideas/dexcom)
 # One profile everywhere, so that nothing is compiled twice.
 R := --release --locked
 
-.PHONY: demo test sim bench bitstream lint
+.PHONY: demo test sim bench bench-gateware bitstream lint
 .DEFAULT_GOAL := demo
 
 demo:
@@ -38,6 +40,11 @@ bench:
 	$(CARGO) run $(R) -p twinseal-hdl -- report --board $(BOARD)
 	$(CARGO) run $(R) -p twinseal-abe --example figures
 	$(CARGO) run $(R) -p twinseal-twin --example compare -- $(CGM_FOLDER)
+
+bench-gateware:
+	@packaging/setup.sh bench-gateware
+	PATH="$(CURDIR)/build/tools/ecp5/bin:$$PATH" YOWASP_CACHE_DIR="$(CURDIR)/build/tools/yowasp" \
+		$(CARGO) run $(R) -p twinseal-hdl -- bench-gateware $(if $(PEER),--peer $(PEER))
 
 bitstream:
 	@packaging/setup.sh bitstream

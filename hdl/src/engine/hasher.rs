@@ -165,8 +165,18 @@ pub struct Hasher<const STACK_DEPTH: usize> {
 }
 
 impl<const STACK_DEPTH: usize> Default for Hasher<STACK_DEPTH> {
-    /// Panics unless `STACK_DEPTH` is 2 to [`MAX_STACK_DEPTH`].
+    /// See [`Hasher::new`].
     fn default() -> Self {
+        Self::new(false)
+    }
+}
+
+impl<const STACK_DEPTH: usize> Hasher<STACK_DEPTH> {
+    /// A hasher whose core has `late_reads` or not, see [`Sha256Core::new`].
+    ///
+    /// # Panics
+    /// Unless `STACK_DEPTH` is 2 to [`MAX_STACK_DEPTH`].
+    pub fn new(late_reads: bool) -> Self {
         assert!((2..=MAX_STACK_DEPTH).contains(&STACK_DEPTH), "stack depth {STACK_DEPTH}");
         Self {
             top: Constant::new((1u64 << (STACK_DEPTH - 1)).into()),
@@ -184,7 +194,7 @@ impl<const STACK_DEPTH: usize> Default for Hasher<STACK_DEPTH> {
             full: Default::default(),
             digest_index: Default::default(),
             digest_byte: Default::default(),
-            core: Default::default(),
+            core: Sha256Core::new(late_reads),
             state: Default::default(),
             message_open: Default::default(),
             tree_open: Default::default(),

@@ -79,6 +79,8 @@ impl<const A: usize, const W: usize, C: Contents> Logic for BlockRam<A, W, C> {
     fn hdl(&self) -> Verilog {
         let last = (1 << A) - 1;
         let top = W - 1;
+        // Of so few words a device with memory in its logic had better make that.
+        let style = if A < 6 { "" } else { "ram_style = \"block\", " };
         let words: String = (0..1 << A)
             .map(|i| {
                 let word: Bits<W> = C::word(i).to_bits();
@@ -87,7 +89,7 @@ impl<const A: usize, const W: usize, C: Contents> Logic for BlockRam<A, W, C> {
             .collect();
         Verilog::Custom(format!(
             "\
-(* ram_style = \"block\", no_rw_check *) reg [{top}:0] mem [0:{last}];
+(* {style}no_rw_check *) reg [{top}:0] mem [0:{last}];
 
 initial begin
 {words}
@@ -158,8 +160,7 @@ impl<const A: usize, C: Contents> Logic for ByteRam<A, C> {
 
     fn hdl(&self) -> Verilog {
         let last = (1 << A) - 1;
-        let words: String =
-            (0..1 << A).map(|i| format!("   mem[{i}] = 32'h{:08x};\n", C::word(i))).collect();
+        let words: String = (0..1 << A).map(|i| format!("   mem[{i}] = 32'h{:08x};\n", C::word(i))).collect();
         let lanes: String = (0..4)
             .map(|lane| {
                 let (high, low) = (31 - 8 * lane, 24 - 8 * lane);

@@ -134,7 +134,7 @@ impl Contents for Pages {
 }
 
 /// Compresses blocks from its pages into one of 31 hash values.
-#[derive(LogicBlock, Default)]
+#[derive(LogicBlock)]
 pub struct Sha256Core {
     /// Clock.
     pub clock: Signal<In, Clock>,
@@ -168,6 +168,11 @@ pub struct Sha256Core {
     pub digest_index: Signal<In, Bits<5>>,
     /// That byte, one clock after slot and index, which must have come while not `busy`.
     pub digest_byte: Signal<Out, Bits<8>>,
+
+    /// What is read from block RAM reaches an adder by way of a register.
+    late: Constant<Bit>,
+    /// So much earlier it is asked for.
+    ahead: Constant<Bits<6>>,
 
     // Control.
     running: DFF<Bit>,
@@ -230,6 +235,9 @@ pub struct Sha256Core {
     w1: DFF<Bits<32>>,
     w2: DFF<Bits<32>>,
     constants: BlockRam<6, 32, RoundConstants>,
+    constants_late: DFF<Bits<32>>,
+    constant: Signal<Local, Bits<32>>,
+    step_ahead: Signal<Local, Bits<6>>,
     kw: DFF<Bits<32>>,
     kw_sum: Signal<Local, Bits<32>>,
 
@@ -254,6 +262,8 @@ pub struct Sha256Core {
     stored_a: Signal<Local, Bits<3>>,
     stored_e_wide: Signal<Local, Bits<7>>,
     stored_a_wide: Signal<Local, Bits<8>>,
+    half_e_late: DFF<Bits<32>>,
+    half_a_late: DFF<Bits<32>>,
     hash_e: Signal<Local, Bits<32>>,
     hash_a: Signal<Local, Bits<32>>,
     digest_low: DFF<Bits<2>>,
@@ -299,6 +309,156 @@ pub struct Sha256Core {
     a_sum: Signal<Local, Bits<32>>,
 }
 
+impl Sha256Core {
+    /// A core for a device whose block RAM is fast enough to be followed by an adder in the same clock, or, with
+    /// `late_reads`, for one where it is not: there a register comes between. Clock for clock both do the same.
+    pub fn new(late_reads: bool) -> Self {
+        Self {
+            late: Constant::new(late_reads),
+            ahead: Constant::new(u64::from(late_reads).into()),
+            clock: Default::default(),
+            page: Default::default(),
+            position: Default::default(),
+            data: Default::default(),
+            data_valid: Default::default(),
+            start: Default::default(),
+            block_page: Default::default(),
+            first: Default::default(),
+            outer: Default::default(),
+            slot: Default::default(),
+            taken: Default::default(),
+            busy: Default::default(),
+            digest_slot: Default::default(),
+            digest_index: Default::default(),
+            digest_byte: Default::default(),
+            running: Default::default(),
+            draining: Default::default(),
+            step: Default::default(),
+            step_up: Default::default(),
+            last_step: Default::default(),
+            accepts: Default::default(),
+            taken_now: Default::default(),
+            led_in: Default::default(),
+            leads_in: Default::default(),
+            from_initial: Default::default(),
+            outer_block: Default::default(),
+            page_now: Default::default(),
+            clear_kw: Default::default(),
+            clear_e: Default::default(),
+            clear_a: Default::default(),
+            add_s: Default::default(),
+            add_f: Default::default(),
+            add_d: Default::default(),
+            add_b: Default::default(),
+            add_delta: Default::default(),
+            keep_delta: Default::default(),
+            store_e: Default::default(),
+            store_a: Default::default(),
+            store_f: Default::default(),
+            store_b: Default::default(),
+            pages: Default::default(),
+            page_wide: Default::default(),
+            word_wide: Default::default(),
+            block_wide: Default::default(),
+            read_wide: Default::default(),
+            ram7: Default::default(),
+            ram15: Default::default(),
+            slot15: Default::default(),
+            slot7: Default::default(),
+            slot2: Default::default(),
+            message1: Default::default(),
+            message2: Default::default(),
+            message3: Default::default(),
+            message4: Default::default(),
+            word: Default::default(),
+            w15: Default::default(),
+            w7: Default::default(),
+            w16: Default::default(),
+            sigma0: Default::default(),
+            old: Default::default(),
+            old_sum: Default::default(),
+            partial: Default::default(),
+            partial_sum: Default::default(),
+            sigma1: Default::default(),
+            w_sum: Default::default(),
+            w1: Default::default(),
+            w2: Default::default(),
+            constants: Default::default(),
+            constants_late: Default::default(),
+            constant: Default::default(),
+            step_ahead: Default::default(),
+            kw: Default::default(),
+            kw_sum: Default::default(),
+            half_e: Default::default(),
+            half_a: Default::default(),
+            copy_f: Default::default(),
+            copy_b: Default::default(),
+            bank: Default::default(),
+            word_e: Default::default(),
+            word_a: Default::default(),
+            digest_word: Default::default(),
+            digest_word_wide: Default::default(),
+            digest_word_not: Default::default(),
+            bank_e: Default::default(),
+            bank_a: Default::default(),
+            word_e_wide: Default::default(),
+            word_a_wide: Default::default(),
+            slot_e: Default::default(),
+            slot_a: Default::default(),
+            stored_e: Default::default(),
+            stored_a: Default::default(),
+            stored_e_wide: Default::default(),
+            stored_a_wide: Default::default(),
+            half_e_late: Default::default(),
+            half_a_late: Default::default(),
+            hash_e: Default::default(),
+            hash_a: Default::default(),
+            digest_low: Default::default(),
+            digest_in_e: Default::default(),
+            digest32: Default::default(),
+            e: Default::default(),
+            f: Default::default(),
+            not_g: Default::default(),
+            g: Default::default(),
+            g_next: Default::default(),
+            s: Default::default(),
+            s_sum: Default::default(),
+            f_sum: Default::default(),
+            a: Default::default(),
+            b: Default::default(),
+            b_sum: Default::default(),
+            c: Default::default(),
+            d: Default::default(),
+            d_sum: Default::default(),
+            delta: Default::default(),
+            delta_sum: Default::default(),
+            x2: Default::default(),
+            x2_sum: Default::default(),
+            x: Default::default(),
+            x_sum: Default::default(),
+            y: Default::default(),
+            y_sum: Default::default(),
+            t1: Default::default(),
+            t1_sum: Default::default(),
+            big_sigma0: Default::default(),
+            big_sigma1: Default::default(),
+            choose: Default::default(),
+            majority: Default::default(),
+            choose_sum: Default::default(),
+            t2_sum: Default::default(),
+            t2: Default::default(),
+            e_sum: Default::default(),
+            a_sum: Default::default(),
+        }
+    }
+}
+
+impl Default for Sha256Core {
+    fn default() -> Self {
+        Self::new(false)
+    }
+}
+
 impl Logic for Sha256Core {
     #[hdl_gen]
     fn update(&mut self) {
@@ -306,6 +466,7 @@ impl Logic for Sha256Core {
         dff_setup!(self, clock, clear_kw, clear_e, clear_a, add_s, add_f, add_d, add_b, add_delta);
         dff_setup!(self, clock, keep_delta, store_e, store_a, store_f, store_b);
         dff_setup!(self, clock, message1, message2, message3, message4, w16, old, partial, w1, w2, kw);
+        dff_setup!(self, clock, constants_late, half_e_late, half_a_late);
         dff_setup!(self, clock, digest_low, digest_in_e, e, f, not_g, s, a, b, c, d, delta, x2, x, y, t1);
         clock!(self, clock, pages, ram7, ram15, constants, half_e, half_a, copy_f, copy_b);
 
@@ -418,9 +579,15 @@ impl Logic for Sha256Core {
         self.constants.write_enable.next = false;
         self.constants.write_address.next = 0.into();
         self.constants.write_data.next = 0.into();
-        self.constants.read_address.next = self.step.q.val();
+        self.step_ahead.next = self.step.q.val() + self.ahead.val();
+        self.constants.read_address.next = self.step_ahead.val();
         self.constants.read_enable.next = true;
-        self.kw_sum.next = self.constants.read_data.val() + self.w1.q.val();
+        self.constants_late.d.next = self.constants.read_data.val();
+        self.constant.next = self.constants.read_data.val();
+        if self.late.val() {
+            self.constant.next = self.constants_late.q.val();
+        }
+        self.kw_sum.next = self.constant.val() + self.w1.q.val();
         self.kw.d.next = self.kw_sum.val();
         if self.clear_kw.q.val() {
             self.kw.d.next = 0.into();
@@ -431,8 +598,8 @@ impl Logic for Sha256Core {
         self.digest_word_wide.next = bit_cast::<3, 2>(self.digest_word.val());
         self.digest_word_not.next = !self.digest_word_wide.val();
         self.bank.next = self.slot.val();
-        self.word_e.next = self.step.q.val().get_bits::<2>(0);
-        self.word_a.next = self.step.q.val().get_bits::<3>(0);
+        self.word_e.next = self.step_ahead.val().get_bits::<2>(0);
+        self.word_a.next = self.step_ahead.val().get_bits::<3>(0);
         if self.from_initial.q.val() {
             self.bank.next = 31.into();
         }
@@ -475,12 +642,18 @@ impl Logic for Sha256Core {
         self.copy_b.write_enable.next = self.store_b.q.val();
         self.hash_e.next = self.half_e.read_data.val();
         self.hash_a.next = self.half_a.read_data.val();
+        self.half_e_late.d.next = self.half_e.read_data.val();
+        self.half_a_late.d.next = self.half_a.read_data.val();
+        if self.late.val() {
+            self.hash_e.next = self.half_e_late.q.val();
+            self.hash_a.next = self.half_a_late.q.val();
+        }
 
         self.digest_low.d.next = self.digest_index.val().get_bits::<2>(0);
         self.digest_in_e.d.next = self.digest_index.val().get_bit(4);
-        self.digest32.next = self.hash_a.val();
+        self.digest32.next = self.half_a.read_data.val();
         if self.digest_in_e.q.val() {
-            self.digest32.next = self.hash_e.val();
+            self.digest32.next = self.half_e.read_data.val();
         }
         match self.digest_low.q.val().index() {
             0 => self.digest_byte.next = self.digest32.val().get_bits::<8>(24),

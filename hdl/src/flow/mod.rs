@@ -1,5 +1,6 @@
 //! From a board's Verilog to its bitstream, and back again to check it.
 
+pub mod bench;
 pub mod build;
 pub mod document;
 pub mod image;

@@ -27,6 +27,14 @@ impl<const D: usize> Bench<D> {
         Self { uut, clocks: 0, gaps: None, trace: None }
     }
 
+    /// A bench for the hasher with a register behind its block RAM.
+    pub fn with_late_reads() -> Self {
+        let mut bench = Self::new();
+        bench.uut = Hasher::new(true);
+        bench.uut.connect_all();
+        bench
+    }
+
     /// A bench that records.
     pub fn recording() -> Self {
         let mut bench = Self::new();

@@ -32,14 +32,26 @@ pub fn cavp() -> Option<Vec<(Vec<u8>, Vec<u8>)>> {
 /// Key, message and MAC of the seven test cases of RFC 4231; the fifth is truncated.
 pub fn rfc_4231() -> [(Vec<u8>, Vec<u8>, Vec<u8>); 7] {
     [
-        (vec![0x0b; 20], b"Hi There".to_vec(), hex("b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7")),
+        (
+            vec![0x0b; 20],
+            b"Hi There".to_vec(),
+            hex("b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"),
+        ),
         (
             b"Jefe".to_vec(),
             b"what do ya want for nothing?".to_vec(),
             hex("5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"),
         ),
-        (vec![0xaa; 20], vec![0xdd; 50], hex("773ea91e36800e46854db8ebd09181a72959098b3ef8c122d9635514ced565fe")),
-        ((1..=25).collect(), vec![0xcd; 50], hex("82558a389a443c0ea4cc819899f2083a85f0faa3e578f8077a2e3ff46729665b")),
+        (
+            vec![0xaa; 20],
+            vec![0xdd; 50],
+            hex("773ea91e36800e46854db8ebd09181a72959098b3ef8c122d9635514ced565fe"),
+        ),
+        (
+            (1..=25).collect(),
+            vec![0xcd; 50],
+            hex("82558a389a443c0ea4cc819899f2083a85f0faa3e578f8077a2e3ff46729665b"),
+        ),
         (vec![0x0c; 20], b"Test With Truncation".to_vec(), hex("a3b6167473100ee06e0c796c2955552b")),
         (
             vec![0xaa; 131],
