@@ -128,11 +128,13 @@ impl Design {
             "module harness(input clock, input from, output to);
   reg [{}:0] in;
   wire [{top}:0] out;
+  reg [{top}:0] seen;
   reg [{top}:0] mix;
   assign to = mix[{top}];
   always @(posedge clock) begin
     in <= {{in, from}};
-    mix <= {{mix, 1'b0}} ^ out;
+    seen <= out;
+    mix <= {{mix, 1'b0}} ^ seen;
   end
   {} design (
 {ports}
