@@ -22,7 +22,7 @@ pub struct Evaluate {
     #[arg(long)]
     folder: Option<PathBuf>,
     /// Virtual chips in the population.
-    #[arg(long, default_value_t = 200, conflicts_with = "folder")]
+    #[arg(long, default_value_t = 400, conflicts_with = "folder")]
     chips: usize,
     /// Seed of the virtual chips.
     #[arg(long, default_value_t = 1, conflicts_with = "folder")]

@@ -10,7 +10,8 @@
 //! | [`polar`] | the code: syndrome of a response, successive cancellation decoder |
 //! | [`vault`] | enrolment, reconstruction, keys, attestation, refusal |
 //! | [`entropy`] | random bits from the rings, SP 800-90B health tests |
-//! | [`evaluate`] | `twinseal puf evaluate` |
+//! | [`evaluate`] | uniqueness, entropy and key failure of a population |
+//! | [`cli`] | `puf evaluate` for the command |
 #![forbid(unsafe_code)]
 
 pub mod cli;

@@ -126,3 +126,74 @@ pub fn repeat(a: i8, b: i8, flip: bool) -> i8 {
     let a = if flip { -i16::from(a) } else { i16::from(a) };
     (a + i16::from(b)).clamp(-i16::from(MAX_LEVEL), i16::from(MAX_LEVEL)) as i8
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn bits(seed: u64) -> [bool; RESPONSE_BITS] {
+        let mut rng = crate::rng::Rng::new(&[1; 32], "polar", seed);
+        core::array::from_fn(|_| rng.u64() >> 63 == 1)
+    }
+
+    #[test]
+    fn half_of_the_places_are_frozen() {
+        assert_eq!(FROZEN.iter().map(|w| w.count_ones()).sum::<u32>() as usize, SYNDROME_BITS);
+    }
+
+    #[test]
+    fn the_transform_is_its_own_inverse_and_the_kronecker_power() {
+        let x = bits(0);
+        let mut u = x;
+        transform(&mut u);
+        // u_j = sum of x_i over all i that have every bit of j: the definition, entry by entry.
+        for (j, u) in u.iter().enumerate() {
+            let sum = (0..RESPONSE_BITS).filter(|i| i & j == j && x[*i]).count();
+            assert_eq!(*u, sum % 2 == 1, "{j}");
+        }
+        transform(&mut u);
+        assert_eq!(u, x);
+    }
+
+    /// The least weight of the code is that of the lightest row at an information place (Arikan 2009).
+    #[test]
+    fn the_code_has_distance_sixteen() {
+        let least = (0..RESPONSE_BITS).filter(|i| !is_frozen(*i)).map(|i| 1 << i.count_ones()).min();
+        assert_eq!(least, Some(16));
+    }
+
+    proptest! {
+        #[test]
+        fn a_perfect_reading_decodes_to_itself(seed: u64) {
+            let x = bits(seed);
+            let soft = SoftResponse(x.map(|b| if b { -31 } else { 31 }));
+            prop_assert_eq!(decode(&soft, &syndrome(&x)), x);
+        }
+
+        /// 40 unsure wrong bits, as in a bad reading, and 3 sure ones.
+        #[test]
+        fn errors_are_corrected(seed: u64) {
+            let x = bits(seed);
+            let mut rng = crate::rng::Rng::new(&[2; 32], "errors", seed);
+            let mut soft = SoftResponse(x.map(|b| if b { -25 } else { 25 }));
+            for _ in 0..40 {
+                let at = (rng.u64() % RESPONSE_BITS as u64) as usize;
+                soft.0[at] = if x[at] { 3 } else { -3 };
+            }
+            for _ in 0..3 {
+                let at = (rng.u64() % RESPONSE_BITS as u64) as usize;
+                soft.0[at] = if x[at] { 25 } else { -25 };
+            }
+            prop_assert_eq!(decode(&soft, &syndrome(&x)), x);
+        }
+
+        /// Whatever the reading and the syndrome, the answer has that syndrome.
+        #[test]
+        fn what_is_decoded_has_the_syndrome(seed: u64, wanted: [u8; SYNDROME_BYTES]) {
+            let mut rng = crate::rng::Rng::new(&[3; 32], "noise", seed);
+            let soft = SoftResponse(core::array::from_fn(|_| (rng.u64() % 63) as i8 - 31));
+            prop_assert_eq!(syndrome(&decode(&soft, &wanted)), wanted);
+        }
+    }
+}

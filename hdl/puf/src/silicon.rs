@@ -197,6 +197,7 @@ fn basis(ring: usize) -> [f64; 7] {
 #[derive(Clone, Debug)]
 pub struct Chip {
     seed: [u8; 32],
+    ring_spread: f64,
     frequency_hz: f64,
     rings: Vec<Ring>,
     common: Ring,
@@ -265,6 +266,7 @@ impl Foundry {
             .collect();
         Chip {
             seed,
+            ring_spread: spread,
             frequency_hz: self.frequency_hz * chip,
             rings,
             common: Ring {
@@ -293,6 +295,11 @@ impl Chip {
     /// The chip of `seed` on `device`, from the population of the project: what a virtual board is made with.
     pub fn of_the_project(seed: [u8; 32], device: Device) -> Result<Self, Error> {
         Ok(Foundry::new(Silicon::of_the_project()?, device).chip(seed))
+    }
+
+    /// Standard deviation of the rings' own deviations that this chip was drawn with.
+    pub fn ring_spread(&self) -> f64 {
+        self.ring_spread
     }
 
     /// Every ring's frequency in hertz at `condition`, without noise.
@@ -375,7 +382,7 @@ mod tests {
             ("value = 0.00497", "value = -0.1"),
             ("value = 0.00497", "value = nan"),
             ("origin = \"measured\"", "origin = \"guessed\""),
-            ("value = 150e6", "value = 0.0"),
+            ("value = 160.9e6", "value = 0.0"),
             ("0.00120, 0.00157]", "0.00120]"),
         ] {
             assert!(text.contains(from), "{from}");

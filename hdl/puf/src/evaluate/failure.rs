@@ -30,8 +30,8 @@ pub struct KeyFailure {
     /// Most wrong bits of 512 that any one reconstruction had.
     pub most_wrong_bits: u32,
     /// Probability that a reconstruction fails, computed from the distribution of the levels that were read: the mean
-    /// over ten equal groups of chips, from those whose median difference is smallest to those where it is largest, so
-    /// that chips that read worse than the average count with their own errors.
+    /// over ten equal groups of chips, from those whose rings differ least to those where they differ most, so that chips
+    /// that read worse than the average count with their own errors.
     pub computed: f64,
     /// The same for the worst group.
     pub computed_worst_group: f64,
@@ -45,8 +45,8 @@ pub struct KeyFailure {
 
 /// What one reconstruction shows.
 struct Trial {
-    /// Median difference, relative to the mean count: the yardstick of the chip.
-    yardstick: f32,
+    /// How far the rings of the chip are apart; only compared with that of other chips.
+    spread: f32,
     levels: [[u16; READ_LEVELS]; 2],
     wrong: [u32; 2],
     failed: bool,
@@ -65,7 +65,7 @@ impl Trial {
             wrong[kind] += u32::from(towards < 0);
         }
         let failed = reconstruct(&soft, &bits) != bits;
-        Self { yardstick: f32::from(enrolled.median()), levels, wrong, failed }
+        Self { spread: f32::from(enrolled.median()), levels, wrong, failed }
     }
 }
 
@@ -90,8 +90,7 @@ pub fn of_virtual_chips(
         };
         let enrolled = read(&ROOM, 0, ENROLMENT_SAMPLES)?;
         let mut trial = Trial::new(&enrolled, &read(condition, 1, RECONSTRUCTION_SAMPLES)?);
-        let hertz = chip.frequencies(&ROOM);
-        trial.yardstick /= (hertz.iter().sum::<f64>() / RINGS as f64) as f32;
+        trial.spread = chip.ring_spread() as f32;
         Ok(trial)
     };
     let threads = std::thread::available_parallelism().map_or(1, usize::from) as u64;
@@ -137,7 +136,7 @@ pub fn of_samples(samples: &Samples, what: String) -> Option<KeyFailure> {
         let mut at = ENROLMENT_SAMPLES;
         while at + RECONSTRUCTION_SAMPLES <= samples.samples {
             let mut trial = Trial::new(&enrolled, &read(at..at + RECONSTRUCTION_SAMPLES).ok()?);
-            trial.yardstick /= mean as f32;
+            trial.spread /= mean as f32;
             trials.push(trial);
             at += RECONSTRUCTION_SAMPLES;
         }
@@ -146,7 +145,7 @@ pub fn of_samples(samples: &Samples, what: String) -> Option<KeyFailure> {
 }
 
 fn summary(mut trials: Vec<Trial>, what: String) -> KeyFailure {
-    trials.sort_by(|a, b| a.yardstick.total_cmp(&b.yardstick));
+    trials.sort_by(|a, b| a.spread.total_cmp(&b.spread));
     let n = trials.len();
     let groups: Vec<f64> = trials
         .chunks(n.div_ceil(GROUPS).max(1))

@@ -6,13 +6,15 @@ const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 420.0;
 const LEFT: f64 = 72.0;
 const RIGHT: f64 = 24.0;
+/// Beside the axes, for the legend.
+const LEGEND: f64 = 200.0;
 const TOP: f64 = 44.0;
 const BOTTOM: f64 = 56.0;
 /// Distinguishable with any colour vision (Okabe and Ito).
 const COLOURS: [&str; 6] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#000000"];
 
 /// A line or a histogram.
-pub struct Series {
+pub(super) struct Series {
     /// What the legend says.
     pub name: String,
     /// Points, x ascending.
@@ -24,7 +26,7 @@ pub struct Series {
 }
 
 /// Axes and what is drawn on them.
-pub struct Chart {
+pub(super) struct Chart {
     /// Above everything.
     pub title: String,
     /// Below the x axis.
@@ -37,11 +39,14 @@ pub struct Chart {
     pub series: Vec<Series>,
 }
 
-/// Equal bars over 0 to `most`; heights are shares.
-pub fn histogram(name: &str, values: &[f64], most: f64, bars: usize) -> Series {
+/// Distances of responses of `bits` bits, as shares, in equal bars from 0 to about 0.7; heights are shares. A bar is two
+/// bits wide, because responses with as many ones as zeros only differ in an even number.
+pub(super) fn histogram(name: &str, values: &[f64], bits: usize) -> Series {
+    let bars = (bits * 7 / 20).clamp(8, 180);
+    let most = if bars == bits * 7 / 20 { 2.0 * bars as f64 / bits as f64 } else { 0.7 };
     let mut counts = vec![0usize; bars];
     for value in values {
-        counts[((value / most * bars as f64) as usize).min(bars - 1)] += 1;
+        counts[((value / most * bars as f64 + 1e-9) as usize).min(bars - 1)] += 1;
     }
     let points = counts
         .into_iter()
@@ -53,7 +58,7 @@ pub fn histogram(name: &str, values: &[f64], most: f64, bars: usize) -> Series {
 
 impl Chart {
     /// The whole file.
-    pub fn svg(&self) -> String {
+    pub(super) fn svg(&self) -> String {
         let points = || self.series.iter().flat_map(|s| &s.points);
         let fold = |start: f64, pick: fn(f64, f64) -> f64, at: fn(&(f64, f64)) -> f64| {
             points().map(at).filter(|v| v.is_finite()).fold(start, pick)
@@ -78,7 +83,7 @@ impl Chart {
             HEIGHT - BOTTOM - (y - y0) / (y1 - y0) * (HEIGHT - TOP - BOTTOM)
         };
 
-        let mut out = open(WIDTH, HEIGHT, &self.title);
+        let mut out = open(WIDTH + LEGEND, HEIGHT, &self.title);
         let (low, high) = (HEIGHT - BOTTOM, TOP);
         for x in ticks(x0, x1) {
             let at = at_x(x);
@@ -129,8 +134,7 @@ impl Chart {
                 );
             }
         }
-        let longest = self.series.iter().map(|s| s.name.chars().count()).max().unwrap_or(0) as f64;
-        let legend = (WIDTH - RIGHT - 26.0 - 6.6 * longest).max(LEFT + 8.0);
+        let legend = WIDTH;
         for (i, (series, colour)) in self.series.iter().zip(COLOURS.iter().cycle()).enumerate() {
             let y = TOP + 8.0 + 18.0 * i as f64;
             let _ = write!(out, "<rect x='{legend:.1}' y='{y}' width='12' height='12' fill='{colour}'/>");
@@ -149,7 +153,7 @@ impl Chart {
 }
 
 /// A map of values in rows of `columns`, blue below zero, orange above, with a scale; `unit` is what one means.
-pub fn map(title: &str, values: &[f64], columns: usize, unit: &str) -> String {
+pub(super) fn map(title: &str, values: &[f64], columns: usize, unit: &str) -> String {
     let rows = values.len().div_ceil(columns);
     let cell = (480.0 / rows as f64).min(560.0 / columns as f64).clamp(2.0, 24.0);
     let (width, height) = (cell * columns as f64, cell * rows as f64);
@@ -160,7 +164,8 @@ pub fn map(title: &str, values: &[f64], columns: usize, unit: &str) -> String {
         let [r, g, b] = full.map(|c| (255.0 + (c - 255.0) * strength).round());
         format!("rgb({r},{g},{b})")
     };
-    let mut out = open(width + 180.0, height + 84.0, title);
+    let mut out = open(width + 320.0, height + 84.0, title);
+    text(&mut out, width + 48.0, TOP + 12.0, "start", unit);
     for (i, value) in values.iter().enumerate() {
         let (x, y) = (24.0 + cell * (i % columns) as f64, TOP + cell * (i / columns) as f64);
         let _ = write!(
@@ -171,16 +176,22 @@ pub fn map(title: &str, values: &[f64], columns: usize, unit: &str) -> String {
     }
     for i in 0..=10 {
         let value = most * (1.0 - f64::from(i) / 5.0);
-        let y = TOP + 16.0 * f64::from(i);
+        let y = TOP + 24.0 + 16.0 * f64::from(i);
         let _ = write!(
             out,
             "<rect x='{:.1}' y='{y:.1}' width='16' height='16' fill='{}'/>",
             width + 48.0,
             shade(value)
         );
-        text(&mut out, width + 70.0, y + 12.0, "start", &format!("{value:+.2} {unit}"));
+        text(&mut out, width + 70.0, y + 12.0, "start", &format!("{value:+.2}"));
     }
-    text(&mut out, 24.0 + width / 2.0, TOP + height + 24.0, "middle", "place of the ring in the array");
+    text(
+        &mut out,
+        24.0,
+        TOP + height + 24.0,
+        "start",
+        "a square for every place of the array, first ring top left",
+    );
     out.push_str("</svg>\n");
     out
 }
@@ -229,8 +240,11 @@ mod tests {
 
     #[test]
     fn a_histogram_sums_to_one_and_keeps_the_last_value() {
-        let h = histogram("h", &[0.0, 0.5, 1.0, 0.999], 1.0, 4);
-        assert_eq!(h.points, [(0.0, 0.25), (0.25, 0.0), (0.5, 0.25), (0.75, 0.5)]);
+        let h = histogram("h", &[0.0, 0.25, 0.7, 0.95], 40);
+        assert_eq!(h.points.len(), 14);
+        let filled: Vec<usize> = (0..14).filter(|i| h.points[*i].1 > 0.0).collect();
+        assert_eq!(filled, [0, 5, 13]);
+        assert_eq!(h.points[13].1, 0.5);
     }
 
     #[test]

@@ -260,19 +260,21 @@ mod tests {
     #[test]
     fn fair_bits_are_nearly_full() {
         let e = estimate(&random(200_000, 0.5)).unwrap();
-        assert!(e.most_common_value > 0.98 && e.markov > 0.98 && e.collision > 0.85, "{e:?}");
+        assert!(e.most_common_value > 0.98 && e.markov > 0.98 && e.collision > 0.8, "{e:?}");
         assert!(e.compression > 0.75 && e.t_tuple > 0.9 && e.longest_repeated_substring > 0.9, "{e:?}");
     }
 
-    /// For independent bits of known bias every estimate is near, and all but the collision estimate at or below, the truth.
+    /// Independent bits of known bias: most estimates are near the truth. Compression takes blocks of six for one likely
+    /// value among 63 equal ones; of that family, 0.197 bits has the same Shannon entropy.
     #[test]
     fn biased_bits_are_found_out() {
         let truth = -(0.8f64).log2();
         let e = estimate(&random(200_000, 0.8)).unwrap();
-        for estimate in [e.most_common_value, e.collision, e.markov, e.compression, e.t_tuple] {
-            assert!((0.75 * truth..=1.03 * truth).contains(&estimate), "{e:?}");
+        for estimate in [e.most_common_value, e.collision, e.markov, e.t_tuple] {
+            assert!((0.97 * truth..=1.03 * truth).contains(&estimate), "{e:?}");
         }
-        assert!(e.least <= truth);
+        assert!((0.17..0.197).contains(&e.compression), "{e:?}");
+        assert_eq!(e.least, e.compression);
     }
 
     #[test]
