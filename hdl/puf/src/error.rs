@@ -39,6 +39,14 @@ pub enum Error {
         /// Files allowed.
         limit: usize,
     },
+    /// More frequencies than [`crate::evaluate::MAX_FREQUENCIES`].
+    #[error("{}: more than {limit} frequencies; evaluate fewer chips or keep fewer samples", folder.display())]
+    TooManyFrequencies {
+        /// Which.
+        folder: PathBuf,
+        /// Frequencies allowed.
+        limit: usize,
+    },
     /// A file is larger than [`crate::evaluate::MAX_FILE_BYTES`].
     #[error("{}: {bytes} bytes, the limit is {limit}; this is not one chip, or keep fewer samples", path.display())]
     FileTooLarge {
@@ -106,6 +114,7 @@ impl Error {
             Self::Shape { .. } => "TSL-PUF-008",
             Self::Option { .. } => "TSL-PUF-009",
             Self::Fault { .. } => "TSL-PUF-010",
+            Self::TooManyFrequencies { .. } => "TSL-PUF-011",
         }
     }
 

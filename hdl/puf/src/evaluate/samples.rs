@@ -3,7 +3,7 @@
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use super::{MAX_CHIPS, MAX_FILE_BYTES};
+use super::{MAX_CHIPS, MAX_FILE_BYTES, MAX_FREQUENCIES};
 use crate::Error;
 use crate::silicon::{Condition, Foundry};
 
@@ -45,6 +45,10 @@ impl Samples {
         let mut all: Option<Self> = None;
         for path in files {
             let (rings, samples, chip) = read_chip(&path)?;
+            let so_far = all.as_ref().map_or(0, |a| a.chips.len());
+            if (so_far + 1) * rings * samples > MAX_FREQUENCIES {
+                return Err(Error::TooManyFrequencies { folder: folder.into(), limit: MAX_FREQUENCIES });
+            }
             match &mut all {
                 None => all = Some(Self { rings, samples, chips: vec![chip] }),
                 Some(all) if (all.rings, all.samples) == (rings, samples) => all.chips.push(chip),
