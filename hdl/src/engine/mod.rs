@@ -1,11 +1,13 @@
-//! The engines: SHA-256 (FIPS 180-4) and RFC 6962 Merkle tree heads over the same compression core.
+//! The engines: SHA-256 (FIPS 180-4) and RFC 6962 Merkle tree heads over the same compression core; the rings of the PUF.
 
 mod hasher;
 mod ram;
+pub mod rings;
 mod sha256;
 
 pub use hasher::{Hasher, MAX_STACK_DEPTH};
 pub use ram::{BlockRam, Contents, Zeros};
+pub use rings::Rings;
 pub use sha256::{CLOCKS_PER_BLOCK, Sha256Core};
 
 /// Values of [`Hasher::command`].
