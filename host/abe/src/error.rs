@@ -2,6 +2,7 @@
 
 use crate::attribute::{Attribute, AuthorityId};
 use crate::policy::{MAX_DEPTH, MAX_ROWS, MAX_TEXT_BYTES};
+use crate::stream::{MAX_BODY_BYTES, MAX_CHUNK_BYTES, MIN_CHUNK_BYTES};
 
 /// Everything that can go wrong here.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -121,6 +122,47 @@ pub enum Error {
         /// The attribute of that key.
         attribute: Attribute,
     },
+    /// A chunk size is not offered.
+    #[error("chunks of {bytes} bytes; choose a power of two from {MIN_CHUNK_BYTES} to {MAX_CHUNK_BYTES}")]
+    ChunkSize {
+        /// The size asked for.
+        bytes: usize,
+    },
+    /// A body would exceed what is sealed under one key.
+    #[error("a body is longer than {MAX_BODY_BYTES} bytes; split the data over several envelopes")]
+    BodyTooLong,
+    /// The associated data is not what the envelope was sealed with.
+    #[error("the associated data is not that of this envelope; name the record it was sealed for")]
+    AssociatedData,
+    /// A body (or a body key) belongs to another header.
+    #[error("the body does not belong to this header; fetch both again under the same name")]
+    WrongBody,
+    /// A chunk does not authenticate where it stands.
+    #[error("chunk {chunk} of the body was altered, moved or cut; discard what was read and fetch it again")]
+    ChunkAltered {
+        /// Its index, from 0.
+        chunk: u64,
+    },
+    /// The end of a body is missing.
+    #[error("the body ends after {chunks} chunks, before its end; discard what was read and fetch it again")]
+    BodyTruncated {
+        /// Whole chunks there are.
+        chunks: u64,
+    },
+    /// Bytes follow the end of a body.
+    #[error("bytes follow chunk {chunk}, the last of the body; discard what was read and fetch it again")]
+    BodyExtended {
+        /// Index of the last chunk.
+        chunk: u64,
+    },
+    /// Reading or writing failed.
+    #[error("input or output failed ({message}); make the file or connection work and start again")]
+    Io {
+        /// What kind of failure.
+        kind: std::io::ErrorKind,
+        /// The system's text.
+        message: String,
+    },
 }
 
 impl Error {
@@ -142,6 +184,14 @@ impl Error {
             Error::Encoding { .. } => "TSL-ABE-013",
             Error::HeaderTooLong { .. } => "TSL-ABE-014",
             Error::KeyInvalid { .. } => "TSL-ABE-015",
+            Error::ChunkSize { .. } => "TSL-ABE-016",
+            Error::BodyTooLong => "TSL-ABE-017",
+            Error::AssociatedData => "TSL-ABE-018",
+            Error::WrongBody => "TSL-ABE-019",
+            Error::ChunkAltered { .. } => "TSL-ABE-020",
+            Error::BodyTruncated { .. } => "TSL-ABE-021",
+            Error::BodyExtended { .. } => "TSL-ABE-022",
+            Error::Io { .. } => "TSL-ABE-023",
         }
     }
 }
@@ -175,6 +225,14 @@ mod tests {
             Error::Encoding { object: "o", problem: "p" },
             Error::HeaderTooLong { bytes: 2, limit: 1 },
             Error::KeyInvalid { attribute },
+            Error::ChunkSize { bytes: 1 },
+            Error::BodyTooLong,
+            Error::AssociatedData,
+            Error::WrongBody,
+            Error::ChunkAltered { chunk: 1 },
+            Error::BodyTruncated { chunks: 1 },
+            Error::BodyExtended { chunk: 1 },
+            Error::Io { kind: std::io::ErrorKind::Other, message: "m".into() },
         ];
         let codes: BTreeSet<_> = all.iter().map(Error::code).collect();
         assert_eq!(codes.len(), all.len());

@@ -38,10 +38,12 @@
 mod attribute;
 mod authority;
 mod codec;
+pub mod envelope;
 mod error;
 mod groups;
 mod kem;
 pub mod policy;
+pub mod stream;
 
 pub use attribute::{Attribute, AuthorityId, MAX_NAME_BYTES, MAX_USER_ID_BYTES, UserId};
 pub use authority::{AttributeKey, Authority, PublicKey};
