@@ -25,6 +25,12 @@ pub(crate) enum Kind {
     Authority = 2,
     AttributeKey = 3,
     Ciphertext = 4,
+    Pledge = 32,
+    Dealing = 33,
+    PrivateShare = 34,
+    Group = 35,
+    GroupShare = 36,
+    PartialKey = 37,
 }
 
 impl Kind {
@@ -34,6 +40,12 @@ impl Kind {
             Kind::Authority => "secret key of an authority",
             Kind::AttributeKey => "attribute key",
             Kind::Ciphertext => "ciphertext",
+            Kind::Pledge => "pledge of a dealing",
+            Kind::Dealing => "dealing",
+            Kind::PrivateShare => "private share",
+            Kind::Group => "group",
+            Kind::GroupShare => "share of a group",
+            Kind::PartialKey => "partial key",
         }
     }
 }

@@ -3,6 +3,7 @@
 use crate::attribute::{Attribute, AuthorityId};
 use crate::policy::{MAX_DEPTH, MAX_ROWS, MAX_TEXT_BYTES};
 use crate::stream::{MAX_BODY_BYTES, MAX_CHUNK_BYTES, MIN_CHUNK_BYTES};
+use crate::threshold::MAX_PARTICIPANTS;
 
 /// Everything that can go wrong here.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -163,6 +164,45 @@ pub enum Error {
         /// The system's text.
         message: String,
     },
+    /// A threshold authority's shape is not offered.
+    #[error(
+        "{threshold} of {participants} participants; choose a threshold of at least 2 and at most \
+         {MAX_PARTICIPANTS} participants"
+    )]
+    ThresholdShape {
+        /// How many issue together.
+        threshold: u8,
+        /// How many there are.
+        participants: u8,
+    },
+    /// A message of a threshold authority is missing, foreign, or proves that its sender cheated.
+    #[error(
+        "participant {participant}: {problem}; settle it with that participant, then start a new ceremony"
+    )]
+    Ceremony {
+        /// Who, from 1.
+        participant: u8,
+        /// What was wrong.
+        problem: &'static str,
+    },
+    /// Partial keys that do not verify.
+    #[error("wrong partial keys for {attribute} from participants {participants:?}; combine without them")]
+    PartialKeysWrong {
+        /// The attribute.
+        attribute: Attribute,
+        /// Whose, from 1.
+        participants: Vec<u8>,
+    },
+    /// Fewer partial keys than the threshold.
+    #[error("{present} partial keys for {attribute} of the {threshold} needed; ask further participants")]
+    PartialKeysMissing {
+        /// The attribute.
+        attribute: Attribute,
+        /// How many there are.
+        present: usize,
+        /// How many it takes.
+        threshold: u8,
+    },
 }
 
 impl Error {
@@ -192,7 +232,31 @@ impl Error {
             Error::BodyTruncated { .. } => "TSL-ABE-021",
             Error::BodyExtended { .. } => "TSL-ABE-022",
             Error::Io { .. } => "TSL-ABE-023",
+            Error::ThresholdShape { .. } => "TSL-ABE-024",
+            Error::Ceremony { .. } => "TSL-ABE-025",
+            Error::PartialKeysWrong { .. } => "TSL-ABE-026",
+            Error::PartialKeysMissing { .. } => "TSL-ABE-027",
         }
+    }
+}
+
+impl From<std::io::Error> for Error {
+    /// An error of this crate that went through [`std::io`] comes out as it was.
+    fn from(error: std::io::Error) -> Self {
+        match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
+            Some(inner) => inner.clone(),
+            None => Error::Io { kind: error.kind(), message: error.to_string() },
+        }
+    }
+}
+
+impl From<Error> for std::io::Error {
+    fn from(error: Error) -> Self {
+        let kind = match &error {
+            Error::Io { kind, .. } => *kind,
+            _ => std::io::ErrorKind::InvalidData,
+        };
+        std::io::Error::new(kind, error)
     }
 }
 
@@ -224,7 +288,7 @@ mod tests {
             Error::Dishonest,
             Error::Encoding { object: "o", problem: "p" },
             Error::HeaderTooLong { bytes: 2, limit: 1 },
-            Error::KeyInvalid { attribute },
+            Error::KeyInvalid { attribute: attribute.clone() },
             Error::ChunkSize { bytes: 1 },
             Error::BodyTooLong,
             Error::AssociatedData,
@@ -233,6 +297,10 @@ mod tests {
             Error::BodyTruncated { chunks: 1 },
             Error::BodyExtended { chunk: 1 },
             Error::Io { kind: std::io::ErrorKind::Other, message: "m".into() },
+            Error::ThresholdShape { threshold: 1, participants: 1 },
+            Error::Ceremony { participant: 1, problem: "p" },
+            Error::PartialKeysWrong { attribute: attribute.clone(), participants: vec![1] },
+            Error::PartialKeysMissing { attribute, present: 1, threshold: 2 },
         ];
         let codes: BTreeSet<_> = all.iter().map(Error::code).collect();
         assert_eq!(codes.len(), all.len());

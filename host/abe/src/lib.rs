@@ -44,6 +44,7 @@ mod groups;
 mod kem;
 pub mod policy;
 pub mod stream;
+pub mod threshold;
 
 pub use attribute::{Attribute, AuthorityId, MAX_NAME_BYTES, MAX_USER_ID_BYTES, UserId};
 pub use authority::{AttributeKey, Authority, PublicKey};
