@@ -22,12 +22,15 @@ pub enum Error {
     },
     /// A policy is longer, deeper or wider than the limits allow.
     #[error(
-        "policy exceeds a limit ({what}); keep it to {MAX_TEXT_BYTES} bytes, {MAX_ROWS} attributes and \
-         {MAX_DEPTH} levels of gates, or split the record"
+        "policy exceeds a limit ({what}{}); keep it to {MAX_TEXT_BYTES} bytes, {MAX_ROWS} attributes and \
+         {MAX_DEPTH} levels of gates, or split the record",
+        .position.map(|position| format!(" at byte {position}")).unwrap_or_default()
     )]
     PolicyLimit {
         /// Which limit.
         what: &'static str,
+        /// Byte offset into the text, if it was a text.
+        position: Option<usize>,
     },
     /// A gate asks for no child, or for more children than it has.
     #[error("policy gate asks for {threshold} of {children}; ask for 1 to {children} of at least one child")]
@@ -203,6 +206,34 @@ pub enum Error {
         /// How many it takes.
         threshold: u8,
     },
+    /// A number is malformed.
+    #[error(
+        "number {text:?}: {problem}; write 0 to 4294967295 without leading zeros, or a date YYYY-MM-DD from \
+         1970-01-01 on"
+    )]
+    Number {
+        /// The text, cut to 80 characters.
+        text: String,
+        /// What was wrong with it.
+        problem: &'static str,
+    },
+    /// A policy in JSON does not follow the form of [`crate::policy`].
+    #[error(
+        "policy in JSON: {problem} at byte {position}; write {{\"attribute\": ..}}, {{\"compare\": .., \"op\": .., \
+         \"value\": ..}}, {{\"all\": [..]}}, {{\"any\": [..]}} or {{\"atLeast\": .., \"of\": [..]}}"
+    )]
+    PolicyJson {
+        /// Byte offset into the text, at the end of what was refused.
+        position: usize,
+        /// What was wrong there.
+        problem: String,
+    },
+    /// A comparison in a policy asks for a number that cannot be.
+    #[error("no number satisfies {comparison}; write a range from 0 to 4294967295 that is not empty")]
+    EmptyComparison {
+        /// Its text.
+        comparison: String,
+    },
 }
 
 impl Error {
@@ -224,6 +255,10 @@ impl Error {
             Error::Encoding { .. } => "TSL-ABE-013",
             Error::HeaderTooLong { .. } => "TSL-ABE-014",
             Error::KeyInvalid { .. } => "TSL-ABE-015",
+            Error::AuthorityRotated { .. } => "TSL-ABE-016",
+            Error::Precomputed => "TSL-ABE-017",
+            Error::TransformRejected => "TSL-ABE-018",
+            Error::Engine { .. } => "TSL-ABE-019",
             Error::ChunkSize { .. } => "TSL-ABE-016",
             Error::BodyTooLong => "TSL-ABE-017",
             Error::AssociatedData => "TSL-ABE-018",
@@ -236,6 +271,9 @@ impl Error {
             Error::Ceremony { .. } => "TSL-ABE-025",
             Error::PartialKeysWrong { .. } => "TSL-ABE-026",
             Error::PartialKeysMissing { .. } => "TSL-ABE-027",
+            Error::Number { .. } => "TSL-ABE-028",
+            Error::PolicyJson { .. } => "TSL-ABE-029",
+            Error::EmptyComparison { .. } => "TSL-ABE-030",
         }
     }
 }
@@ -275,13 +313,13 @@ mod tests {
         let authority = attribute.authority().clone();
         let all = [
             Error::PolicySyntax { position: 3, problem: "p" },
-            Error::PolicyLimit { what: "w" },
+            Error::PolicyLimit { what: "w", position: Some(3) },
             Error::PolicyGate { threshold: 3, children: 2 },
             Error::Name { name: "n".into(), problem: "p" },
             Error::UserId { problem: "p" },
             Error::ForeignAttribute { attribute: attribute.clone(), authority: authority.clone() },
             Error::AuthorityKeyMissing { authority: authority.clone() },
-            Error::AuthorityKeyConflict { authority },
+            Error::AuthorityKeyConflict { authority: authority.clone() },
             Error::KeyOfAnotherUser { attribute: attribute.clone() },
             Error::PolicyNotSatisfied { missing: vec![attribute.clone()] },
             Error::Commitment,
@@ -301,6 +339,9 @@ mod tests {
             Error::Ceremony { participant: 1, problem: "p" },
             Error::PartialKeysWrong { attribute: attribute.clone(), participants: vec![1] },
             Error::PartialKeysMissing { attribute, present: 1, threshold: 2 },
+            Error::Number { text: "n".into(), problem: "p" },
+            Error::PolicyJson { position: 3, problem: "p".into() },
+            Error::EmptyComparison { comparison: "c".into() },
         ];
         let codes: BTreeSet<_> = all.iter().map(Error::code).collect();
         assert_eq!(codes.len(), all.len());

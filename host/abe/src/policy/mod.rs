@@ -55,7 +55,7 @@ impl Policy {
         let root = normalise(root, 0, &mut rows)?;
         let text = root.to_string();
         if text.len() > MAX_TEXT_BYTES {
-            return Err(Error::PolicyLimit { what: "text too long" });
+            return Err(Error::PolicyLimit { what: "text too long", position: None });
         }
         Ok(Self { root, rows, text })
     }
@@ -94,7 +94,7 @@ fn normalise(node: Node, depth: usize, rows: &mut Vec<Attribute>) -> Result<Node
     match node {
         Node::Attribute(attribute) => {
             if rows.len() == MAX_ROWS {
-                return Err(Error::PolicyLimit { what: "too many attributes" });
+                return Err(Error::PolicyLimit { what: "too many attributes", position: None });
             }
             rows.push(attribute.clone());
             Ok(Node::Attribute(attribute))
@@ -104,7 +104,7 @@ fn normalise(node: Node, depth: usize, rows: &mut Vec<Attribute>) -> Result<Node
                 return Err(Error::PolicyGate { threshold, children: children.len() });
             }
             if depth == MAX_DEPTH {
-                return Err(Error::PolicyLimit { what: "nested too deeply" });
+                return Err(Error::PolicyLimit { what: "nested too deeply", position: None });
             }
             if children.len() == 1 {
                 return normalise(children.remove(0), depth + 1, rows);

@@ -7,7 +7,7 @@ use crate::{Attribute, Error};
 /// The formula written in `text`, not yet normalised.
 pub(super) fn parse(text: &str) -> Result<Node, Error> {
     if text.len() > MAX_TEXT_BYTES {
-        return Err(Error::PolicyLimit { what: "text too long" });
+        return Err(Error::PolicyLimit { what: "text too long", position: Some(MAX_TEXT_BYTES) });
     }
     let mut parser = Parser { text, position: 0, depth: 0 };
     let node = parser.policy()?;
@@ -100,7 +100,7 @@ impl<'t> Parser<'t> {
     /// `inner` between the parenthesis that stands here and its partner.
     fn parenthesised<T>(&mut self, inner: impl FnOnce(&mut Self) -> Result<T, Error>) -> Result<T, Error> {
         if self.depth == MAX_DEPTH {
-            return Err(Error::PolicyLimit { what: "nested too deeply" });
+            return Err(Error::PolicyLimit { what: "nested too deeply", position: Some(self.position) });
         }
         self.depth += 1;
         self.position += 1;
