@@ -234,6 +234,33 @@ pub enum Error {
         /// Its text.
         comparison: String,
     },
+    /// Keys and ciphertext are of different generations of an authority.
+    #[error(
+        "authority {authority} has rotated its key since; ask it for current keys, or for a ciphertext made \
+         under its current public key"
+    )]
+    AuthorityRotated {
+        /// The authority.
+        authority: AuthorityId,
+    },
+    /// The coins of a ciphertext were drawn beforehand, so it cannot be made again.
+    #[error(
+        "the ciphertext was made from precomputed coins, so it cannot be checked by re-encryption; use \
+         `decapsulate`, or ask its sender for one with derived coins"
+    )]
+    Precomputed,
+    /// What a helper returned does not open the ciphertext.
+    #[error(
+        "the transformed ciphertext does not open under this retrieving key and header; ask another helper, \
+         or open it with your own keys"
+    )]
+    TransformRejected,
+    /// An engine failed, or returned bytes that are no group elements.
+    #[error("transform engine: {problem}; transform in software, and have the engine looked at")]
+    Engine {
+        /// What happened.
+        problem: String,
+    },
 }
 
 impl Error {
@@ -255,10 +282,6 @@ impl Error {
             Error::Encoding { .. } => "TSL-ABE-013",
             Error::HeaderTooLong { .. } => "TSL-ABE-014",
             Error::KeyInvalid { .. } => "TSL-ABE-015",
-            Error::AuthorityRotated { .. } => "TSL-ABE-016",
-            Error::Precomputed => "TSL-ABE-017",
-            Error::TransformRejected => "TSL-ABE-018",
-            Error::Engine { .. } => "TSL-ABE-019",
             Error::ChunkSize { .. } => "TSL-ABE-016",
             Error::BodyTooLong => "TSL-ABE-017",
             Error::AssociatedData => "TSL-ABE-018",
@@ -274,6 +297,10 @@ impl Error {
             Error::Number { .. } => "TSL-ABE-028",
             Error::PolicyJson { .. } => "TSL-ABE-029",
             Error::EmptyComparison { .. } => "TSL-ABE-030",
+            Error::AuthorityRotated { .. } => "TSL-ABE-031",
+            Error::Precomputed => "TSL-ABE-032",
+            Error::TransformRejected => "TSL-ABE-033",
+            Error::Engine { .. } => "TSL-ABE-034",
         }
     }
 }
@@ -342,6 +369,10 @@ mod tests {
             Error::Number { text: "n".into(), problem: "p" },
             Error::PolicyJson { position: 3, problem: "p".into() },
             Error::EmptyComparison { comparison: "c".into() },
+            Error::AuthorityRotated { authority },
+            Error::Precomputed,
+            Error::TransformRejected,
+            Error::Engine { problem: "p".into() },
         ];
         let codes: BTreeSet<_> = all.iter().map(Error::code).collect();
         assert_eq!(codes.len(), all.len());

@@ -1,14 +1,18 @@
 //! The groups of BLS12-381 as this scheme uses them: hashing to G1, products of powers in the target
 //! group, random scalars, and secrets that are overwritten when dropped.
 
+use crate::curve::{Curve, FixedBase, Group};
+use crate::scheme::Row;
 use crate::{Attribute, UserId};
-use blstrs::{Bls12, G1Affine, G1Projective, G2Affine, G2Prepared, Gt, Scalar};
+use blstrs::{Bls12, G1Projective, G2Prepared, G2Projective, Gt, Scalar};
 use ff::Field;
-use group::{Curve, Group};
+use group::Curve as _;
+use group::Group as _;
 use pairing::{MillerLoopResult, MultiMillerLoop};
 use rand_core::{CryptoRng, RngCore};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
+use std::sync::OnceLock;
 use zeroize::Zeroizing;
 
 // RFC 9380 section 3.1: one tag per use, so that H and F are independent random oracles.
@@ -16,33 +20,124 @@ const DST_H: &[u8] = b"TWINSEAL-V01-CS01-with-BLS12381G1_XMD:SHA-256_SSWU_RO_H_"
 const DST_F: &[u8] = b"TWINSEAL-V01-CS01-with-BLS12381G1_XMD:SHA-256_SSWU_RO_F_";
 
 /// H: users to G1. Nobody knows discrete logarithms between its values.
-pub(crate) fn hash_user(user: &UserId) -> G1Affine {
+pub(crate) fn hash_user(user: &UserId) -> G1Projective {
     hash_to_g1(user.as_str().as_bytes(), DST_H)
 }
 
 /// F: attributes to G1, over the whole `name@authority`.
-pub(crate) fn hash_attribute(attribute: &Attribute) -> G1Affine {
+pub(crate) fn hash_attribute(attribute: &Attribute) -> G1Projective {
     hash_to_g1(attribute.to_string().as_bytes(), DST_F)
 }
 
 /// RFC 9380 hash_to_curve, suite BLS12381G1_XMD:SHA-256_SSWU_RO_.
-fn hash_to_g1(message: &[u8], dst: &[u8]) -> G1Affine {
-    G1Projective::hash_to_curve(message, dst, &[]).to_affine()
+fn hash_to_g1(message: &[u8], dst: &[u8]) -> G1Projective {
+    G1Projective::hash_to_curve(message, dst, &[])
 }
 
-/// The product of pairings of the terms: a Miller loop each, one final exponentiation.
-pub(crate) fn pairing_product(terms: &[(G1Affine, G2Affine)]) -> Gt {
-    let prepared: Vec<_> = terms.iter().map(|(p, q)| (p, G2Prepared::from(*q))).collect();
-    let terms: Vec<_> = prepared.iter().map(|(p, q)| (*p, q)).collect();
-    Bls12::multi_miller_loop(&terms).final_exponentiation()
+/// The curve this crate encrypts with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bls12381;
+
+impl Curve for Bls12381 {
+    type Scalar = Scalar;
+    type G1 = G1Projective;
+    type G2 = G2Projective;
+    type Gt = Gt;
+    type FixedG2 = G2Projective;
+    type FixedGt = PowerTable;
+
+    fn one() -> Scalar {
+        Scalar::ONE
+    }
+
+    fn invert(scalar: &Scalar) -> Option<Scalar> {
+        scalar.invert().into()
+    }
+
+    fn g1_times(scalar: &Scalar) -> G1Projective {
+        G1Projective::generator() * scalar
+    }
+
+    fn g2_times(scalar: &Scalar) -> G2Projective {
+        G2Projective::generator() * scalar
+    }
+
+    fn gt_times(scalar: &Scalar) -> Gt {
+        static TABLE: OnceLock<PowerTable> = OnceLock::new();
+        TABLE.get_or_init(|| PowerTable::new(&Gt::generator())).scaled(scalar)
+    }
+
+    fn pairing_product(pairs: &[(G1Projective, G2Projective)]) -> Gt {
+        let prepared: Vec<_> =
+            pairs.iter().map(|(p, q)| (p.to_affine(), G2Prepared::from(q.to_affine()))).collect();
+        let terms: Vec<_> = prepared.iter().map(|(p, q)| (p, q)).collect();
+        Bls12::multi_miller_loop(&terms).final_exponentiation()
+    }
+}
+
+macro_rules! impl_group {
+    ($element:ty) => {
+        impl Group for $element {
+            type Scalar = Scalar;
+
+            fn identity() -> Self {
+                group::Group::identity()
+            }
+
+            fn plus(&self, other: &Self) -> Self {
+                self + other
+            }
+
+            fn negated(&self) -> Self {
+                -self
+            }
+
+            fn times(&self, scalar: &Scalar) -> Self {
+                self * scalar
+            }
+        }
+    };
+}
+
+impl_group!(G1Projective);
+impl_group!(G2Projective);
+impl_group!(Gt);
+
+/// The same point with Z = 1, which makes encoding it and adding it cheaper.
+pub(crate) fn normalised<P: group::Curve>(point: P) -> P
+where
+    P::AffineRepr: Into<P>,
+{
+    point.to_affine().into()
+}
+
+pub(crate) fn normalise_rows(rows: &mut [Row<Bls12381>]) {
+    for row in rows {
+        row.c2 = normalised(row.c2);
+        row.c3 = normalised(row.c3);
+        row.c4 = normalised(row.c4);
+    }
+}
+
+impl FixedBase for PowerTable {
+    type Group = Gt;
+
+    fn new(base: &Gt) -> Self {
+        PowerTable::new(base)
+    }
+
+    fn scaled(&self, scalar: &Scalar) -> Gt {
+        product_of_powers([(self, scalar)])
+    }
 }
 
 /// The powers 0 to 15 of a base in the target group.
-pub(crate) struct PowerTable([Gt; 16]);
+#[derive(Debug, Clone)]
+pub struct PowerTable([Gt; 16]);
 
 impl PowerTable {
     pub(crate) fn new(base: &Gt) -> Self {
-        let mut powers = [Gt::identity(); 16];
+        let mut powers = [<Gt as Group>::identity(); 16];
         for i in 1..powers.len() {
             powers[i] = powers[i - 1] + base;
         }
@@ -56,7 +151,7 @@ impl PowerTable {
 /// of the 16 table entries is read does.
 pub(crate) fn product_of_powers<const N: usize>(terms: [(&PowerTable, &Scalar); N]) -> Gt {
     let scalars = terms.map(|(_, scalar)| Zeroizing::new(scalar.to_bytes_be()));
-    let mut product = Gt::identity();
+    let mut product = <Gt as Group>::identity();
     for byte in 0..32 {
         for shift in [4, 0] {
             for _ in 0..4 {
@@ -144,7 +239,7 @@ mod tests {
                 "0b9c15f3fe6e5cf4211f346271d7b01c8f3b28be689c8429c85b67af215533311f0b8dfaaa154fa6b88176c229f2885d",
             ),
         ] {
-            let point = hash_to_g1(message.as_bytes(), dst);
+            let point = hash_to_g1(message.as_bytes(), dst).to_affine();
             assert_eq!(hex::encode(point.x().to_bytes_be()), x);
             assert_eq!(hex::encode(point.y().to_bytes_be()), y);
         }

@@ -38,19 +38,24 @@
 mod attribute;
 mod authority;
 mod codec;
+pub mod curve;
 pub mod envelope;
 mod error;
 mod groups;
 mod kem;
+pub mod outsource;
 pub mod policy;
+pub mod scheme;
 pub mod stream;
 pub mod threshold;
 
 pub use attribute::{Attribute, AuthorityId, MAX_NAME_BYTES, MAX_USER_ID_BYTES, UserId};
-pub use authority::{AttributeKey, Authority, PublicKey};
+pub use authority::{AttributeKey, Authority, KeyId, PublicKey};
 pub use error::Error;
+pub use groups::Bls12381;
 pub use kem::{
-    Ciphertext, MAX_HEADER_BYTES, SHARED_KEY_BYTES, SharedKey, decapsulate, decapsulate_checked, encapsulate,
+    Ciphertext, MAX_HEADER_BYTES, Mode, SHARED_KEY_BYTES, SharedKey, decapsulate, decapsulate_checked,
+    encapsulate,
 };
 pub use policy::Policy;
 /// The version of `rand_core` whose traits this crate asks for; its `OsRng` is the generator to use.

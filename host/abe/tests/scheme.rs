@@ -9,8 +9,8 @@ use sha2::{Digest, Sha256};
 use twinseal_abe::policy::Node;
 use twinseal_abe::rand_core::OsRng;
 use twinseal_abe::{
-    Attribute, AttributeKey, Authority, Ciphertext, Error, Policy, PublicKey, SharedKey, UserId, decapsulate,
-    decapsulate_checked, encapsulate,
+    Attribute, AttributeKey, Authority, Ciphertext, Error, KeyId, Policy, PublicKey, SharedKey, UserId,
+    decapsulate, decapsulate_checked, encapsulate,
 };
 
 const HEADER: &[u8] = b"record 7, section symptoms";
@@ -147,13 +147,14 @@ fn header_and_every_sampled_bit_are_bound() {
     assert!(parsed > 40, "{parsed}: the commitment must have been tried, not the parser alone");
 }
 
-/// A key's encoding ends with K and L. Rewrites user, attribute, K and L.
-fn forge(user: &str, attribute: &str, k: G1Affine, l: G2Affine) -> AttributeKey {
-    let mut bytes = vec![1, 3];
+/// A key's encoding ends with the generation, K and L. Rewrites user, attribute, K and L.
+fn forge(generation: KeyId, user: &str, attribute: &str, k: G1Affine, l: G2Affine) -> AttributeKey {
+    let mut bytes = vec![2, 3];
     for text in [user, attribute] {
         bytes.extend((text.len() as u16).to_be_bytes());
         bytes.extend(text.as_bytes());
     }
+    bytes.extend(generation.as_bytes());
     bytes.extend(k.to_compressed());
     bytes.extend(l.to_compressed());
     AttributeKey::from_bytes(&bytes).unwrap()
@@ -168,7 +169,7 @@ fn parts(key: &AttributeKey) -> (G1Affine, G2Affine) {
 
 fn relabel(key: &AttributeKey, user: &str, attribute: &str) -> AttributeKey {
     let (k, l) = parts(key);
-    forge(user, attribute, k, l)
+    forge(key.key_id(), user, attribute, k, l)
 }
 
 /// The discrete logarithm that `g * hash(name)` would give away.
@@ -228,7 +229,7 @@ fn a_key_for_another_attribute_does_not_open() {
     assert_eq!(result.unwrap_err().code(), "TSL-ABE-010");
     let (k, l) = parts(&key);
     for forge_one in [&(|to: &str| relabel(&key, "eve", to)) as &dyn Fn(&str) -> AttributeKey, &|to: &str| {
-        forge("eve", to, k, attack(l, "z@x", to))
+        forge(key.key_id(), "eve", to, k, attack(l, "z@x", to))
     }] {
         let forged = ["a@x", "b@x"].map(forge_one);
         assert_eq!(forged[0].verify(world.x.public_key()).unwrap_err().code(), "TSL-ABE-015");
@@ -257,7 +258,13 @@ fn colluders_cannot_forge_a_third_users_key() {
         .zip(&bob)
         .map(|(one, two)| {
             let ((k1, l1), (k2, l2)) = (parts(one), parts(two));
-            forge("mallory", &one.attribute().to_string(), combine(k1, k2), (l1 * c1 + l2 * c2).into())
+            forge(
+                one.key_id(),
+                "mallory",
+                &one.attribute().to_string(),
+                combine(k1, k2),
+                (l1 * c1 + l2 * c2).into(),
+            )
         })
         .collect();
     assert_eq!(forged[0].verify(world.x.public_key()).unwrap_err().code(), "TSL-ABE-015");
@@ -277,7 +284,11 @@ fn one_authority_cannot_stand_in_for_another() {
     let impostor = Authority::setup("y".parse().unwrap(), &mut OsRng);
     let of_impostor = impostor.issue(&id("eve"), [&"a@y".parse().unwrap()], &mut OsRng).unwrap().remove(0);
     of_impostor.verify(impostor.public_key()).unwrap();
-    for forged in [relabel(&of_x, "eve", "a@y"), of_impostor] {
+    let refused = decapsulate(&ciphertext, HEADER, &id("eve"), [&of_impostor]);
+    assert_eq!(refused, Err(Error::AuthorityRotated { authority: "y".parse().unwrap() }));
+    for forged in [of_x.clone(), of_impostor] {
+        let (k, l) = parts(&forged);
+        let forged = forge(world.y.public_key().id(), "eve", "a@y", k, l);
         assert_eq!(forged.verify(world.y.public_key()).unwrap_err().code(), "TSL-ABE-015");
         assert_eq!(decapsulate(&ciphertext, HEADER, &id("eve"), [&forged]), Err(Error::Commitment));
     }
