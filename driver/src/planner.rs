@@ -134,7 +134,10 @@ impl Planner {
 
     /// One sentence for every planned slot: who computes, and the figures.
     pub fn explain(&self) -> Vec<String> {
-        vec![self.hash.explanation.clone(), self.merkle.explanation.clone()]
+        // Not measured: there is nothing to choose from as long as no register map has an engine for it.
+        let transform = self.software.transform.engine();
+        let transform = format!("transform: {transform}, because no board has an engine for pairings yet");
+        vec![self.hash.explanation.clone(), self.merkle.explanation.clone(), transform]
     }
 }
 
