@@ -1,7 +1,7 @@
 //! The one error enum of this crate. A code is stable and unique; the text ends with the remedy.
 
 use crate::attribute::{Attribute, AuthorityId};
-use crate::policy::{MAX_DEPTH, MAX_ROWS, MAX_TEXT_BYTES};
+use crate::policy::{MAX_DEPTH, MAX_ROWS, MAX_TEXT_BYTES, Node};
 use crate::stream::{MAX_BODY_BYTES, MAX_CHUNK_BYTES, MIN_CHUNK_BYTES};
 use crate::threshold::MAX_PARTICIPANTS;
 
@@ -22,7 +22,7 @@ pub enum Error {
     },
     /// A policy is longer, deeper or wider than the limits allow.
     #[error(
-        "policy exceeds a limit ({what}{}); keep it to {MAX_TEXT_BYTES} bytes, {MAX_ROWS} attributes and \
+        "policy exceeds a limit ({what}{}); keep it to {MAX_TEXT_BYTES} bytes, {MAX_ROWS} rows and \
          {MAX_DEPTH} levels of gates, or split the record",
         .position.map(|position| format!(" at byte {position}")).unwrap_or_default()
     )]
@@ -88,8 +88,8 @@ pub enum Error {
     /// The reader's attributes do not satisfy the policy.
     #[error("the policy is not satisfied; obtain a key for {} from its authority", list(.missing))]
     PolicyNotSatisfied {
-        /// A shortest list of attributes that would complete the policy.
-        missing: Vec<Attribute>,
+        /// A shortest list of attributes and comparisons that would complete the policy.
+        missing: Vec<Node>,
     },
     /// Keys, header and ciphertext do not belong together, or one of them was altered.
     #[error(
@@ -325,8 +325,8 @@ impl From<Error> for std::io::Error {
     }
 }
 
-fn list(attributes: &[Attribute]) -> String {
-    attributes.iter().map(Attribute::to_string).collect::<Vec<_>>().join(" and ")
+fn list(leaves: &[Node]) -> String {
+    leaves.iter().map(Node::to_string).collect::<Vec<_>>().join(" and ")
 }
 
 #[cfg(test)]
@@ -348,7 +348,7 @@ mod tests {
             Error::AuthorityKeyMissing { authority: authority.clone() },
             Error::AuthorityKeyConflict { authority: authority.clone() },
             Error::KeyOfAnotherUser { attribute: attribute.clone() },
-            Error::PolicyNotSatisfied { missing: vec![attribute.clone()] },
+            Error::PolicyNotSatisfied { missing: vec![attribute.clone().into()] },
             Error::Commitment,
             Error::Dishonest,
             Error::Encoding { object: "o", problem: "p" },

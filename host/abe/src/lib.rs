@@ -43,13 +43,17 @@ pub mod envelope;
 mod error;
 mod groups;
 mod kem;
+mod number;
 pub mod outsource;
 pub mod policy;
+mod prefix;
 pub mod scheme;
 pub mod stream;
 pub mod threshold;
 
-pub use attribute::{Attribute, AuthorityId, MAX_NAME_BYTES, MAX_USER_ID_BYTES, UserId};
+pub use attribute::{
+    Attribute, AuthorityId, Claim, MAX_ATTRIBUTE_BYTES, MAX_NAME_BYTES, MAX_USER_ID_BYTES, NumberClaim, UserId,
+};
 pub use authority::{AttributeKey, Authority, KeyId, PublicKey};
 pub use error::Error;
 pub use groups::Bls12381;
@@ -57,6 +61,8 @@ pub use kem::{
     Ciphertext, MAX_HEADER_BYTES, Mode, SHARED_KEY_BYTES, SharedKey, decapsulate, decapsulate_checked,
     encapsulate,
 };
+pub use number::Number;
 pub use policy::Policy;
+pub use prefix::{NUMBER_BITS, Prefix};
 /// The version of `rand_core` whose traits this crate asks for; its `OsRng` is the generator to use.
 pub use rand_core;

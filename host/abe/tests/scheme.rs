@@ -310,6 +310,7 @@ fn name(i: u8) -> String {
 fn holds(node: &Node, held: &[String]) -> bool {
     match node {
         Node::Attribute(attribute) => held.contains(&attribute.to_string()),
+        Node::Comparison(_) => unreachable!("`formula` makes none"),
         Node::Gate { threshold, children } => {
             children.iter().filter(|c| holds(c, held)).count() >= *threshold
         }
