@@ -296,17 +296,21 @@ impl<W: Write> Sealer<W> {
 impl<W: Write> Write for Sealer<W> {
     /// A full chunk is written out when more data shows that it is not the last.
     fn write(&mut self, data: &[u8]) -> io::Result<usize> {
-        if self.buffer.len() == self.chunk.bytes() && !data.is_empty() {
-            self.emit(false)?;
-        }
         if let Some(error) = &self.failed {
             return Err(error.clone().into());
         }
-        let count = data.len().min(self.chunk.bytes() - self.buffer.len());
-        let sealed = self.index * self.chunk.bytes() as u64;
-        if sealed + (self.buffer.len() + count) as u64 > MAX_BODY_BYTES {
+        if data.is_empty() {
+            return Ok(0);
+        }
+        let written = self.index * self.chunk.bytes() as u64 + self.buffer.len() as u64;
+        if written == MAX_BODY_BYTES {
             return Err(Error::BodyTooLong.into());
         }
+        if self.buffer.len() == self.chunk.bytes() {
+            self.emit(false)?;
+        }
+        // Whole chunks fit the limit, so a part of one does.
+        let count = data.len().min(self.chunk.bytes() - self.buffer.len());
         self.buffer.extend_from_slice(&data[..count]);
         Ok(count)
     }
@@ -558,4 +562,82 @@ fn fill(reader: &mut impl Read, into: &mut [u8]) -> Result<usize, Error> {
         }
     }
     Ok(count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Cursor;
+
+    fn key() -> BodyKey {
+        let secret = Zeroizing::new(std::array::from_fn(|i| i as u8));
+        let aad_hash = Sha256::digest(b"record 7").into();
+        BodyKey::from_secret(secret, aad_hash, ChunkSize::new(MIN_CHUNK_BYTES).unwrap())
+    }
+
+    fn read(body: &[u8]) -> [Result<Vec<u8>, Error>; 2] {
+        let (mut in_order, mut by_seeking) = (Vec::new(), Vec::new());
+        let first = Opener::new(body, &key()).and_then(|mut o| Ok(o.read_to_end(&mut in_order)?));
+        let second =
+            SeekOpener::new(Cursor::new(body), &key()).and_then(|mut o| Ok(o.read_to_end(&mut by_seeking)?));
+        [first.map(|_| in_order), second.map(|_| by_seeking)]
+    }
+
+    /// Two bodies for one plaintext: a whole last chunk, or an empty one after it.
+    #[test]
+    fn an_empty_last_chunk_is_the_whole_body_or_refused() {
+        let cipher = Cipher::new(&key());
+        let mut chunk = vec![7; MIN_CHUNK_BYTES];
+        let mut empty = Vec::new();
+        cipher.seal(Place { index: 0, last: false }, &mut chunk).unwrap();
+        cipher.seal(Place { index: 1, last: true }, &mut empty).unwrap();
+        for refused in read(&[key().head(), &chunk[..], &empty].concat()) {
+            assert_eq!(refused, Err(Error::ChunkAltered { chunk: 1 }));
+        }
+        let mut only = Vec::new();
+        cipher.seal(Place { index: 0, last: true }, &mut only).unwrap();
+        for opened in read(&[key().head(), &only[..]].concat()) {
+            assert_eq!(opened, Ok(Vec::new()));
+        }
+    }
+
+    #[test]
+    fn a_body_ends_at_its_limit() {
+        let mut sealer = Sealer::under(&key(), Vec::new()).unwrap();
+        let last = MAX_BODY_BYTES / MIN_CHUNK_BYTES as u64 - 1;
+        assert_eq!(last, u64::from(u32::MAX));
+        sealer.index = last;
+        sealer.write_all(&[0; MIN_CHUNK_BYTES]).unwrap();
+        let refused = sealer.write_all(&[0]).map_err(Error::from);
+        assert_eq!(refused, Err(Error::BodyTooLong));
+        sealer.finish().unwrap();
+
+        let key = key();
+        let mut opener = Opener::new(&key.head()[..], &key).unwrap();
+        opener.index = last + 1;
+        assert_eq!(opener.advance(), Err(Error::BodyTooLong));
+    }
+
+    /// `vectors/stream.txt`, which was computed with another implementation.
+    #[test]
+    fn bodies_match_the_published_vector() {
+        let vector = include_str!("../vectors/stream.txt");
+        let field = |name: &str| {
+            let line = vector.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(" = "));
+            hex::decode(line.unwrap()).unwrap()
+        };
+        let key = key();
+        assert_eq!(key.secret()[..], field("secret"));
+        assert_eq!(key.aad_hash()[..], field("aad_hash"));
+        for (name, length) in [("short", 5), ("long", MIN_CHUNK_BYTES + 3)] {
+            let plain: Vec<u8> = (0..length).map(|i| i as u8).collect();
+            let mut sealer = Sealer::under(&key, Vec::new()).unwrap();
+            sealer.write_all(&plain).unwrap();
+            let body = sealer.finish().unwrap();
+            assert_eq!(Sha256::digest(&body)[..], field(&format!("{name}.body_sha256")));
+            if name == "short" {
+                assert_eq!(body, field("short.body"));
+            }
+        }
+    }
 }
