@@ -62,6 +62,11 @@ impl Attribute {
         Self { prefix: Some(prefix), ..self.clone() }
     }
 
+    /// For a name of this crate's own.
+    pub(crate) fn named(name: &'static str, authority: AuthorityId) -> Self {
+        Self { name: name.to_owned(), authority, prefix: None }
+    }
+
     pub(crate) fn without_prefix(&self) -> Self {
         Self { prefix: None, ..self.clone() }
     }

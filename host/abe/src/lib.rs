@@ -47,9 +47,12 @@ mod number;
 pub mod outsource;
 pub mod policy;
 mod prefix;
+mod powers;
+mod prefix;
 pub mod scheme;
 pub mod stream;
 pub mod threshold;
+pub mod time;
 
 pub use attribute::{
     Attribute, AuthorityId, Claim, MAX_ATTRIBUTE_BYTES, MAX_NAME_BYTES, MAX_USER_ID_BYTES, NumberClaim, UserId,

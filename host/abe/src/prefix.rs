@@ -65,6 +65,11 @@ impl Prefix {
         Some(Self { first: value.checked_shl(NUMBER_BITS - length).unwrap_or(0), length })
     }
 
+    /// Whether `value` begins with these bits.
+    pub fn contains(&self, value: u32) -> bool {
+        (self.first..=self.last()).contains(&value)
+    }
+
     /// How many leading bits are fixed.
     pub fn length(&self) -> u32 {
         self.length
@@ -145,7 +150,7 @@ mod tests {
         fn prefixes_round_trip(value: u32, length in 0u32..=32) {
             let prefix = Prefix::of(value, length);
             prop_assert_eq!(Prefix::from_bits(&prefix.to_string()), Some(prefix));
-            prop_assert!((prefix.first()..=prefix.last()).contains(&value));
+            prop_assert!(prefix.contains(value));
         }
     }
 }

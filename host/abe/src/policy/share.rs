@@ -143,7 +143,7 @@ mod tests {
         fn has(&self, attribute: &Attribute) -> bool {
             match attribute.prefix() {
                 None => self.plain & 1 << (attribute.name().as_bytes()[1] - b'0') != 0,
-                Some(prefix) => self.numbers.iter().any(|n| (prefix.first()..=prefix.last()).contains(n)),
+                Some(prefix) => self.numbers.iter().any(|&n| prefix.contains(n)),
             }
         }
 
