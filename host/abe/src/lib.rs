@@ -47,8 +47,6 @@ mod number;
 pub mod outsource;
 pub mod policy;
 mod prefix;
-mod powers;
-mod prefix;
 pub mod scheme;
 pub mod stream;
 pub mod threshold;
