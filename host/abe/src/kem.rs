@@ -571,9 +571,9 @@ mod tests {
         let changes: [fn(&mut Body); 5] = [
             |body| body.c0 += Gt::generator(),
             |body| body.rows[1].c1 += Gt::generator(),
-            |body| body.rows[1].c2 = body.rows[1].c2 + G2Projective::generator(),
-            |body| body.rows[1].c3 = body.rows[1].c3 + G2Projective::generator(),
-            |body| body.rows[1].c4 = body.rows[1].c4 + G1Projective::generator(),
+            |body| body.rows[1].c2 += G2Projective::generator(),
+            |body| body.rows[1].c3 += G2Projective::generator(),
+            |body| body.rows[1].c4 += G1Projective::generator(),
         ];
         for change in changes {
             let mut body = ciphertext.body.clone();

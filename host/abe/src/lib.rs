@@ -46,6 +46,7 @@ mod kem;
 mod number;
 pub mod outsource;
 pub mod policy;
+mod powers;
 mod prefix;
 pub mod scheme;
 pub mod stream;
