@@ -30,6 +30,8 @@ pub(crate) enum Kind {
     TransformKey = 5,
     RetrievingKey = 6,
     Transformed = 7,
+    RowsJob = 8,
+    Rows = 9,
     Pledge = 32,
     Dealing = 33,
     PrivateShare = 34,
@@ -54,6 +56,8 @@ impl Kind {
             Kind::TransformKey => "transform key",
             Kind::RetrievingKey => "retrieving key",
             Kind::Transformed => "transformed ciphertext",
+            Kind::RowsJob => "job of an encryption",
+            Kind::Rows => "rows of an encryption",
         }
     }
 }

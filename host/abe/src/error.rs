@@ -261,6 +261,18 @@ pub enum Error {
         /// What happened.
         problem: String,
     },
+    /// The rows of an outsourced encryption are wrong.
+    #[error("wrong rows from {}; ask another helper, or encapsulate yourself", helpers(.helpers))]
+    RowsRejected {
+        /// Whose: indices of the jobs, 0 and 1.
+        helpers: Vec<usize>,
+    },
+    /// No precomputed row is left for an attribute.
+    #[error("no precomputed row is left for {attribute}; fill the pool again, or encapsulate without it")]
+    PoolEmpty {
+        /// The attribute.
+        attribute: Attribute,
+    },
 }
 
 impl Error {
@@ -301,6 +313,8 @@ impl Error {
             Error::Precomputed => "TSL-ABE-032",
             Error::TransformRejected => "TSL-ABE-033",
             Error::Engine { .. } => "TSL-ABE-034",
+            Error::RowsRejected { .. } => "TSL-ABE-035",
+            Error::PoolEmpty { .. } => "TSL-ABE-036",
         }
     }
 }
@@ -323,6 +337,10 @@ impl From<Error> for std::io::Error {
         };
         std::io::Error::new(kind, error)
     }
+}
+
+fn helpers(indices: &[usize]) -> String {
+    indices.iter().map(|index| format!("helper {index}")).collect::<Vec<_>>().join(" and ")
 }
 
 fn list(leaves: &[Node]) -> String {
@@ -373,6 +391,8 @@ mod tests {
             Error::Precomputed,
             Error::TransformRejected,
             Error::Engine { problem: "p".into() },
+            Error::RowsRejected { helpers: vec![0] },
+            Error::PoolEmpty { attribute },
         ];
         let codes: BTreeSet<_> = all.iter().map(Error::code).collect();
         assert_eq!(codes.len(), all.len());
