@@ -262,7 +262,7 @@ pub enum Error {
         problem: String,
     },
     /// The rows of an outsourced encryption are wrong.
-    #[error("wrong rows from {}; ask another helper, or encapsulate yourself", helpers(.helpers))]
+    #[error("wrong rows from {}; ask another helper, or encapsulate yourself", by_index(.helpers))]
     RowsRejected {
         /// Whose: indices of the jobs, 0 and 1.
         helpers: Vec<usize>,
@@ -339,7 +339,7 @@ impl From<Error> for std::io::Error {
     }
 }
 
-fn helpers(indices: &[usize]) -> String {
+fn by_index(indices: &[usize]) -> String {
     indices.iter().map(|index| format!("helper {index}")).collect::<Vec<_>>().join(" and ")
 }
 
@@ -383,7 +383,7 @@ mod tests {
             Error::ThresholdShape { threshold: 1, participants: 1 },
             Error::Ceremony { participant: 1, problem: "p" },
             Error::PartialKeysWrong { attribute: attribute.clone(), participants: vec![1] },
-            Error::PartialKeysMissing { attribute, present: 1, threshold: 2 },
+            Error::PartialKeysMissing { attribute: attribute.clone(), present: 1, threshold: 2 },
             Error::Number { text: "n".into(), problem: "p" },
             Error::PolicyJson { position: 3, problem: "p".into() },
             Error::EmptyComparison { comparison: "c".into() },
