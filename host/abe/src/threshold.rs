@@ -380,8 +380,7 @@ impl Dealing {
     /// A share that is not the announced one proves nothing; then the dealer has to publish that.
     pub fn convicts(&self, share: &PrivateShare, ceremony: &Ceremony) -> bool {
         let announced = self.announced.get(usize::from(share.to).wrapping_sub(1));
-        self.origin == share.origin
-            && self.origin.ceremony == ceremony.id
+        self.origin.ceremony == ceremony.id
             && announced == Some(&share.hash())
             && self.contradicts(share, ceremony)
     }
@@ -529,7 +528,7 @@ impl Group {
     pub fn verify(&self, partial: &PartialKey) -> Result<(), Error> {
         let key = self.verification_keys.get(usize::from(partial.participant).wrapping_sub(1));
         match key {
-            Some(key) if partial.group == self.fingerprint && partial.key.verify(key).is_ok() => Ok(()),
+            Some(key) if partial.key.verify(key).is_ok() => Ok(()),
             _ => Err(partial.wrong()),
         }
     }
@@ -667,10 +666,7 @@ impl Share {
         rng: &mut (impl RngCore + CryptoRng),
     ) -> Result<Vec<PartialKey>, Error> {
         let keys = self.authority.issue(user, attributes, rng)?;
-        Ok(keys
-            .into_iter()
-            .map(|key| PartialKey { group: self.group, participant: self.index, key })
-            .collect())
+        Ok(keys.into_iter().map(|key| PartialKey { participant: self.index, key }).collect())
     }
 
     /// The canonical encoding.
@@ -697,7 +693,6 @@ impl Share {
 /// One participant's part of a user's key for one attribute. Secret, like the key.
 #[derive(Debug, Clone)]
 pub struct PartialKey {
-    group: Hash,
     participant: u8,
     /// A key like any other, under the participant's verification key.
     key: AttributeKey,
@@ -725,9 +720,8 @@ impl PartialKey {
 
     /// The canonical encoding.
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
-        let capacity = 2 + 32 + 1 + 130 + 160 + KeyId::BYTES + 48 + 96;
+        let capacity = 2 + 1 + 130 + 160 + KeyId::BYTES + 48 + 96;
         let mut writer = Writer::new(Kind::PartialKey, capacity);
-        writer.array(&self.group);
         writer.array(&[self.participant]);
         writer.text(self.user().as_str());
         writer.text(&self.attribute().to_string());
@@ -739,11 +733,11 @@ impl PartialKey {
     /// Parses [`Self::to_bytes`]. Fails with [`Error::Encoding`], [`Error::Name`] or [`Error::UserId`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
         let mut reader = Reader::new(Kind::PartialKey, bytes)?;
-        let (group, participant) = (reader.array()?, index(&mut reader)?);
+        let participant = index(&mut reader)?;
         let (user, attribute, key_id) = (reader.parsed()?, reader.parsed()?, KeyId(reader.array()?));
         let key = AttributeKey::new(user, attribute, key_id, reader.key()?);
         reader.finish()?;
-        Ok(Self { group, participant, key })
+        Ok(Self { participant, key })
     }
 }
 

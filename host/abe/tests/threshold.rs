@@ -224,9 +224,9 @@ fn wrong_partial_keys_are_named() {
     relabelled[at] = b'a';
     assert_eq!(two(partial(1, "a@x"), PartialKey::from_bytes(&relabelled).unwrap()), wrong(2));
     // Another participant's number; nobody's number; a sign turned.
-    for (position, value) in [(34, 3), (34, 4)] {
+    for value in [3, 4] {
         let mut altered = partial(2, "a@x").to_bytes();
-        altered[position] = value;
+        altered[2] = value;
         assert_eq!(two(partial(1, "a@x"), PartialKey::from_bytes(&altered).unwrap()), wrong(value));
     }
     let mut altered = partial(2, "a@x").to_bytes();
@@ -310,8 +310,10 @@ struct Cheat {
     origin: Vec<u8>,
     /// Of 384 bytes each.
     commitments: Vec<Vec<u8>>,
-    /// To 1, 2 and 3.
+    /// Announced to 1, 2 and 3.
     shares: Vec<Vec<u8>>,
+    /// Whether to give participant 1 the share that names participant 3.
+    swapped: bool,
 }
 
 /// Version, kind, ceremony, sender.
@@ -326,7 +328,7 @@ impl Cheat {
         let to = |i: u8| run.shares.iter().find(|s| s.from() == 2 && s.to() == i);
         // What it sends itself is nobody's business; any bytes do.
         let shares = (1..=3).map(|i| to(i).or(to(1)).unwrap().to_bytes().to_vec()).collect();
-        Self { ceremony, origin: dealing[..HEAD].to_vec(), commitments, shares, run }
+        Self { ceremony, origin: dealing[..HEAD].to_vec(), commitments, shares, swapped: false, run }
     }
 
     /// Adds `terms` to the values of alpha and y in the share to participant `to`.
@@ -368,7 +370,9 @@ impl Cheat {
         }
         self.run.dealings = dealings.to_vec();
         [1, 3].map(|i| {
-            let received: Vec<_> = to_others.iter().filter(|s| s.to() == i).cloned().collect();
+            let is_for = |s: &&PrivateShare| s.to() == i || self.swapped && (s.from(), i) == (2, 1);
+            let mut received: Vec<_> = to_others.iter().filter(is_for).cloned().collect();
+            received.dedup_by_key(|s| s.from());
             participants[usize::from(i) - 1].finish(&dealings, &received)
         })
     }
@@ -421,6 +425,33 @@ fn a_bad_private_share_names_its_dealer_and_proves_it() {
         assert!(!dealing.convicts(&shares[1], &ceremony(2, 3)));
         assert!(!cheat.run.dealings[0].convicts(&shares[1], &cheat.ceremony));
     }
+}
+
+/// A share that is not the announced one proves nothing against anybody, and is not taken either.
+#[test]
+fn a_private_share_other_than_announced_is_not_taken() {
+    let ceremony = ceremony(2, 3);
+    let mut run = Run::generate(&ceremony, 3);
+    let damaged = run.shares.iter_mut().find(|s| (s.from(), s.to()) == (2, 3)).unwrap();
+    let mut bytes = damaged.to_bytes();
+    *bytes.last_mut().unwrap() ^= 1;
+    *damaged = PrivateShare::from_bytes(&bytes).unwrap();
+    assert!(!run.dealings[1].convicts(damaged, &ceremony));
+    let results = run.finish();
+    assert!(results[..2].iter().all(Result::is_ok));
+    assert_eq!(named(&results[2]), (2, "the private share is not the one it announced"));
+
+    // Participant 3's share, announced to participant 1 as if it were theirs.
+    let mut cheat = Cheat::new();
+    cheat.shares[0] = cheat.shares[2].clone();
+    let [one, three] = cheat.finish();
+    assert!(three.is_ok());
+    assert_eq!(named(&one), (2, "its message is missing"));
+    let mut cheat = Cheat::new();
+    cheat.swapped = true;
+    cheat.shares[0] = cheat.shares[2].clone();
+    let [one, _] = cheat.finish();
+    assert_eq!(named(&one), (2, "the private share is not the one it announced"));
 }
 
 #[test]
