@@ -149,7 +149,7 @@ impl Authority {
         attributes: impl IntoIterator<Item = &'a Attribute>,
         rng: &mut (impl RngCore + CryptoRng),
     ) -> Result<Vec<AttributeKey>, Error> {
-        let h = hash_user(user);
+        let base = Secret::new(Key::<Bls12381>::of_user(&self.alpha, &self.y, &hash_user(user)));
         let issue_one = |attribute: &Attribute| {
             if attribute.authority() != &self.public_key.authority {
                 return Err(Error::ForeignAttribute {
@@ -157,8 +157,7 @@ impl Authority {
                     authority: self.public_key.authority.clone(),
                 });
             }
-            let r = random_scalar(rng);
-            let key: Key<Bls12381> = Key::issue(&*self.alpha, &*self.y, &h, &hash_attribute(attribute), &*r);
+            let key = base.for_attribute(&hash_attribute(attribute), &random_scalar(rng));
             Ok(AttributeKey::new(user.clone(), attribute.clone(), self.public_key.id, key))
         };
         attributes.into_iter().map(issue_one).collect()

@@ -123,15 +123,37 @@ impl Writer {
 pub(crate) const GT_BYTES: usize = 288;
 pub(crate) const ROW_BYTES: usize = GT_BYTES + 96 + 96 + 48;
 
-/// The torus-compressed form. The identity has none; it becomes zeros, which no parser accepts.
+/// The torus-compressed form. The elements without one, 1 and -1, become zeros, which no parser accepts.
 pub(crate) fn gt_bytes(element: &Gt) -> [u8; GT_BYTES] {
     let mut bytes = [0; GT_BYTES];
-    if !bool::from(element.is_identity()) {
+    if !bool::from(Fp12::from(*element).c1().is_zero()) {
         // Writing 288 bytes into a slice of 288 cannot fail.
         let written = element.write_compressed(&mut bytes[..]);
         debug_assert!(written.is_ok());
     }
     bytes
+}
+
+/// Undoes [`gt_bytes`] for all elements of norm 1 over Fp6: b stands for (b + w) / (b - w). Few of them are
+/// in the group of prime order.
+fn unitary_from_bytes(bytes: &[u8; GT_BYTES]) -> Option<Gt> {
+    let mut b = blst_fp12::default().fp6[0];
+    for (i, bytes) in bytes.as_chunks::<48>().0.iter().enumerate() {
+        let number: Option<Fp> = Fp::from_bytes_le(bytes).into();
+        b.fp2[i / 2].fp[i % 2] = number?.into();
+    }
+    // The conjugate of b + w is b - w.
+    let sum = Fp12::new(b.into(), blst_fp12::default().fp6[0].into());
+    let mut difference = sum;
+    difference.conjugate();
+    let inverse: Option<Fp12> = difference.invert().into();
+    let element = sum * inverse?;
+    // Zeros would stand for -1, but nothing is written as zeros that is meant to be read.
+    (bytes != &[0; GT_BYTES]).then_some(element.into())
+}
+
+pub(crate) fn in_group(element: &Gt) -> bool {
+    blst_fp12::from(Fp12::from(*element)).in_group()
 }
 
 /// A point of G1, uncompressed: what engines take.
@@ -240,8 +262,16 @@ impl<'b> Reader<'b> {
     }
 
     pub(crate) fn gt(&mut self) -> Result<Gt, Error> {
-        let bytes = self.array::<GT_BYTES>()?;
-        Gt::read_compressed(&bytes[..]).map_err(|_| self.error("no valid target group element"))
+        self.unitary().and_then(|element| match in_group(&element) {
+            true => Ok(element),
+            false => Err(self.error("no valid target group element")),
+        })
+    }
+
+    /// An element of norm 1 over Fp6: whoever uses it makes sure that it is in the group of prime order.
+    pub(crate) fn unitary(&mut self) -> Result<Gt, Error> {
+        let element = unitary_from_bytes(&self.array()?);
+        element.ok_or_else(|| self.error("no element of norm 1"))
     }
 
     pub(crate) fn key(&mut self) -> Result<Key<Bls12381>, Error> {

@@ -23,13 +23,17 @@ use crate::groups::{Bls12381, Secret, hash_attribute, hash_user, normalise_rows,
 use crate::policy::Policy;
 use crate::scheme::{self, Job, Key, Opening};
 use crate::{Attribute, AuthorityId, Error, UserId};
-use blstrs::{Gt, Scalar};
+use blstrs::{Fp12, Gt, Scalar};
 use ff::Field;
 use hkdf::Hkdf;
 use rand_core::{CryptoRng, RngCore};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::num::NonZero;
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::{self, available_parallelism};
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -162,6 +166,55 @@ pub fn decapsulate_checked<'a, 'p>(
     if again.encoded == ciphertext.encoded { Ok(key) } else { Err(Error::Dishonest) }
 }
 
+/// [`encapsulate`] for each of many policies and headers, over all processors.
+///
+/// The results are in the order of `items`.
+pub fn encapsulate_many<'a>(
+    items: &[(&Policy, &[u8])],
+    public_keys: impl IntoIterator<Item = &'a PublicKey>,
+    rng: &mut (impl RngCore + CryptoRng),
+) -> Vec<Result<(Ciphertext, SharedKey), Error>> {
+    let public_keys: Vec<_> = public_keys.into_iter().collect();
+    let items: Vec<_> = items.iter().map(|item| (item, random_scalar(rng))).collect();
+    in_parallel(&items, |((policy, header), scalar)| {
+        let publics = Publics::new(policy, public_keys.iter().copied())?;
+        seal(&Secret::new(Bls12381::gt_times(scalar)), policy, &publics, header)
+    })
+}
+
+/// [`decapsulate`] for each of many ciphertexts with their headers, over all processors.
+///
+/// The results are in the order of `items`.
+pub fn decapsulate_many<'a>(
+    items: &[(&Ciphertext, &[u8])],
+    user: &UserId,
+    keys: impl IntoIterator<Item = &'a AttributeKey>,
+) -> Vec<Result<SharedKey, Error>> {
+    let keys: Vec<_> = keys.into_iter().collect();
+    in_parallel(items, |(ciphertext, header)| decapsulate(ciphertext, header, user, keys.iter().copied()))
+}
+
+/// Does `work` for every item, on as many threads as there are processors.
+pub(crate) fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let threads = available_parallelism().map_or(1, NonZero::get).min(items.len());
+    if threads < 2 {
+        return items.iter().map(work).collect();
+    }
+    let next = AtomicUsize::new(0);
+    let worker = || {
+        let take = || Some(next.fetch_add(1, Ordering::Relaxed)).filter(|index| *index < items.len());
+        std::iter::from_fn(take).map(|index| (index, work(&items[index]))).collect::<Vec<_>>()
+    };
+    let mut done = thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(worker)).collect();
+        let join =
+            |worker: thread::ScopedJoinHandle<'_, _>| worker.join().unwrap_or_else(|p| resume_unwind(p));
+        workers.into_iter().flat_map(join).collect::<Vec<_>>()
+    });
+    done.sort_unstable_by_key(|(index, _)| *index);
+    done.into_iter().map(|(_, result)| result).collect()
+}
+
 impl Ciphertext {
     /// Who may read.
     pub fn policy(&self) -> &Policy {
@@ -220,7 +273,8 @@ impl Ciphertext {
         let body_bytes = &self.encoded[..self.encoded.len() - COMMITMENT_BYTES];
         let transcript = Sha256::digest(body_bytes);
         let committed = schedule.commitment(&transcript).ct_eq(&self.commitment);
-        if bool::from(committed) && *schedule.mask() == *mask {
+        let same_mask = Fp12::from(*schedule.mask()).ct_eq(&Fp12::from(*mask));
+        if bool::from(committed & same_mask) {
             Ok((secret, schedule.shared_key(&transcript)))
         } else {
             Err(Error::Commitment)

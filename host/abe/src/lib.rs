@@ -61,7 +61,7 @@ pub use error::Error;
 pub use groups::Bls12381;
 pub use kem::{
     Ciphertext, MAX_HEADER_BYTES, Mode, SHARED_KEY_BYTES, SharedKey, decapsulate, decapsulate_checked,
-    encapsulate,
+    decapsulate_many, encapsulate, encapsulate_many,
 };
 pub use number::Number;
 pub use policy::Policy;

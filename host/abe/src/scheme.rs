@@ -95,10 +95,15 @@ pub struct Transformed<C: Curve> {
 }
 
 impl<C: Curve> Key<C> {
-    /// The key of the user with H(uid) = `h` for the attribute with F(u) = `f`, with the fresh scalar `r`.
-    pub fn issue(alpha: &C::Scalar, y: &C::Scalar, h: &C::G1, f: &C::G1, r: &C::Scalar) -> Self {
-        let k = C::g1_times(alpha).plus(&h.times(y)).plus(&f.times(r));
-        Self { k, l: C::g2_times(r) }
+    /// What all keys of one user by one authority have in common, with H(uid) = `h`: K = g1^α · H(uid)^y and
+    /// L = 1, the key of an attribute with F(u) = 1.
+    pub fn of_user(alpha: &C::Scalar, y: &C::Scalar, h: &C::G1) -> Self {
+        Self { k: C::g1_times(alpha).plus(&h.times(y)), l: C::G2::identity() }
+    }
+
+    /// The same user's key for the attribute with F(u) = `f`, with the fresh scalar `r`.
+    pub fn for_attribute(&self, f: &C::G1, r: &C::Scalar) -> Self {
+        Self { k: self.k.plus(&f.times(r)), l: self.l.plus(&C::g2_times(r)) }
     }
 
     /// The same key, raised to `inverse` = 1/b.

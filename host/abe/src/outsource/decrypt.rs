@@ -11,7 +11,7 @@
 
 use super::{TransformEngine, TransformJob};
 use crate::authority::{AttributeKey, KeyId};
-use crate::codec::{GT_BYTES, Kind, Reader, Writer, gt_from_bytes};
+use crate::codec::{GT_BYTES, Kind, Reader, Writer, gt_from_bytes, in_group};
 use crate::curve::{Curve, Group};
 use crate::groups::{Bls12381, Secret, hash_user, normalised, random_scalar};
 use crate::kem::{Ciphertext, SharedKey};
@@ -168,6 +168,9 @@ impl RetrievingKey {
         header: &[u8],
         transformed: &Transformed,
     ) -> Result<SharedKey, Error> {
+        if !in_group(&transformed.0.t) {
+            return Err(Error::TransformRejected);
+        }
         let mask = Secret::new(transformed.0.unblind(&self.b));
         match ciphertext.accept(&mask, header) {
             Ok((_, key)) => Ok(key),
@@ -201,10 +204,11 @@ impl Transformed {
         writer.finish()
     }
 
-    /// Parses [`Self::to_bytes`]. Fails with [`Error::Encoding`].
+    /// Parses [`Self::to_bytes`]. Checks the form only: `finish` does the rest, since it trusts no helper.
+    /// Fails with [`Error::Encoding`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
         let mut reader = Reader::new(Kind::Transformed, bytes)?;
-        let transformed = scheme::Transformed { t: reader.gt()?, q: reader.gt()? };
+        let transformed = scheme::Transformed { t: reader.unitary()?, q: reader.unitary()? };
         reader.finish()?;
         Ok(Self(transformed))
     }
