@@ -118,7 +118,8 @@ mod tests {
         let empty = 2..=1;
         assert_eq!(cover(empty), []);
         assert_eq!(cover(1..=u32::MAX - 1).len(), 62);
-        assert_eq!(cover(18..=u32::MAX).len(), 30);
+        assert_eq!((cover(18..=u32::MAX).len(), cover(18..=127).len()), (30, 5));
+        assert_eq!(cover(1..=u32::MAX).len(), 32);
     }
 
     #[test]

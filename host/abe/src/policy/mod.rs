@@ -35,7 +35,9 @@
 //! The leaves, left to right, are the *rows* of the policy's linear secret sharing scheme. An attribute
 //! is one row and may stand in several. A comparison is as many rows as its range needs
 //! [prefixes](crate::Prefix): one for `=`, at most 32 for one bound, at most 62 for two; the reader
-//! opens one of them. A bound that is true anyway saves rows: `age@x in 18..127` has 5, `age@x >= 18` 30.
+//! opens one of them. Of a reader with several values of one name, one value must lie in the range; two
+//! comparisons may be met by two values, so write `in 3..5` and not `>= 3 and <= 5`. A bound that is true
+//! anyway saves rows: `age@x in 18..127` has 5, `age@x >= 18` has 30.
 
 mod comparison;
 mod excerpt;

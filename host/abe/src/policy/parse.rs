@@ -213,8 +213,9 @@ impl<'t> Parser<'t> {
     }
 }
 
+/// Letters beyond ASCII belong to a word, where they are refused at their own place: look-alikes.
 fn is_word_byte(byte: u8) -> bool {
-    is_name_byte(byte) || matches!(byte, b'@' | b'#')
+    is_name_byte(byte) || matches!(byte, b'@' | b'#') || !byte.is_ascii()
 }
 
 fn is_operator_byte(byte: u8) -> bool {
@@ -291,9 +292,10 @@ mod tests {
             ("2 of (a@x, )", 11),
             ("a@x, b@x", 3),
             ("a@x and \u{e4}@x", 8),
+            ("a@x\u{a0}and b@x", 3),
             ("a@x and b@@y", 10),
             ("a@x and b@y@z", 11),
-            ("a@x and doc\u{442}or@y", 8),
+            ("a@x and doc\u{442}or@y", 11),
             ("a@x and -b@y", 8),
             ("a@x and b@.y", 10),
             ("a@x and b#012@y", 10),
