@@ -439,7 +439,7 @@ fn authorities(policy: &Policy) -> Vec<&AuthorityId> {
 /// The public keys a policy needs.
 pub(crate) struct Publics<'a> {
     /// One per authority, in order of first appearance.
-    keys: Vec<&'a PublicKey>,
+    pub(crate) keys: Vec<&'a PublicKey>,
     /// For every row, the index of its key.
     rows: Vec<usize>,
 }
@@ -463,7 +463,7 @@ impl<'a> Publics<'a> {
         Ok(Self { keys, rows: policy.rows().iter().map(|attribute| index[attribute.authority()]).collect() })
     }
 
-    fn of_row(&self, x: usize) -> &'a PublicKey {
+    pub(crate) fn of_row(&self, x: usize) -> &'a PublicKey {
         self.keys[self.rows[x]]
     }
 }

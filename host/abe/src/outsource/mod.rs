@@ -7,10 +7,12 @@
 //! (a board, another process) can do: see [`TransformEngine`].
 
 mod decrypt;
+mod encrypt;
 
 pub use decrypt::{
     MAX_TRANSFORM_KEYS, RetrievingKey, TransformKey, Transformed, tkgen, transform, transform_with,
 };
+pub use encrypt::{Pending, Plan, Rows, RowsJob, encrypt_rows};
 
 use crate::Error;
 use crate::codec::{g1_from_bytes, g1_to_bytes, g2_from_bytes, g2_to_bytes, gt_from_bytes, gt_to_bytes};
