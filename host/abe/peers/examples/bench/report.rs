@@ -1,0 +1,171 @@
+//! The tables and the plot, from the figures.
+
+use crate::figures::{AW11, CHARM, Figures, GHW11, NAIVE, OURS};
+use crate::ours::Throughput;
+use crate::plot::{self, Panel, Series};
+
+/// What the paper reports: the computing time its outsourced scheme saves against the original scheme.
+const PAPER_SAVING_PERCENT: f64 = 57.6;
+/// The machine on which the limits for 10 attributes were set: its times of rabe AW11, and the limits.
+const REFERENCE: [(&str, f64, f64); 2] = [("encrypt", 150.0, 8.0), ("decrypt", 97.0, 4.0)];
+
+const ROWS: [(&str, &[&str]); 8] = [
+    (
+        OURS,
+        &[
+            "keygen",
+            "encrypt",
+            "encrypt: owner's share",
+            "encrypt: one helper's share",
+            "encrypt: offline",
+            "encrypt: online",
+            "parse",
+            "decrypt",
+            "decrypt_checked",
+            "tkgen",
+            "transform",
+            "finish",
+        ],
+    ),
+    (NAIVE, &["keygen", "encrypt", "decrypt"]),
+    (AW11, &["keygen", "encrypt", "decrypt"]),
+    (GHW11, &["keygen", "encrypt", "tkgen", "transform", "finish"]),
+    ("rabe BSW", &["keygen", "encrypt", "decrypt"]),
+    ("rabe AC17-CP", &["keygen", "encrypt", "decrypt"]),
+    ("Charm RW15 SS512", &["keygen", "encrypt", "decrypt"]),
+    (CHARM, &["keygen", "encrypt", "decrypt"]),
+];
+
+/// All tables, as markdown.
+pub(crate) fn markdown(figures: &Figures, sizes: &[usize], batch: &[Throughput]) -> String {
+    let mut out = String::from(
+        "Milliseconds of CPU time of one thread, the fastest of several repetitions, by number of attributes:\n\n",
+    );
+    let header = |first: &str| {
+        let columns: String = sizes.iter().map(|n| format!(" {n} |")).collect();
+        format!("| {first} |{columns}\n|---|{}\n", "--:|".repeat(sizes.len()))
+    };
+    let line = |label: &str, cell: &dyn Fn(usize) -> Option<String>| {
+        let cells: String =
+            sizes.iter().map(|n| format!(" {} |", cell(*n).unwrap_or_else(|| "–".into()))).collect();
+        format!("| {label} |{cells}\n")
+    };
+
+    out += &header("");
+    for (implementation, operations) in ROWS {
+        for operation in operations {
+            if sizes.iter().any(|n| figures.ms(implementation, operation, *n).is_some()) {
+                let cell = |n| figures.ms(implementation, operation, n).map(digits);
+                out += &line(&format!("{implementation}: {operation}"), &cell);
+            }
+        }
+    }
+
+    out += "\nTimes faster than rabe AW11, same run:\n\n";
+    out += &header("");
+    for operation in ["keygen", "encrypt", "decrypt", "decrypt_checked"] {
+        let theirs = operation.trim_end_matches("_checked");
+        let cell = |n| Some(format!("{:.0}", figures.ms(AW11, theirs, n)? / figures.ms(OURS, operation, n)?));
+        out += &line(operation, &cell);
+    }
+
+    if sizes.contains(&10) {
+        out += "\nAt 10 attributes, scaled to the machine where rabe AW11 takes 150 ms and 97 ms:\n\n";
+        out += "| | here, ms | rabe here, ms | scaled, ms | limit, ms | |\n|---|--:|--:|--:|--:|---|\n";
+        for (operation, reference_ms, limit_ms) in REFERENCE {
+            if let Some((ours, rabe)) = figures.ms(OURS, operation, 10).zip(figures.ms(AW11, operation, 10)) {
+                let scaled = ours * reference_ms / rabe;
+                let verdict = if scaled <= limit_ms { "within" } else { "over" };
+                out += &format!(
+                    "| {operation} | {} | {} | {} | {limit_ms} | {verdict} |\n",
+                    digits(ours),
+                    digits(rabe),
+                    digits(scaled)
+                );
+            }
+        }
+    }
+
+    out += "\nSaved by outsourcing, percent, all checks included:\n\n";
+    out += &header("");
+    let shares = [
+        ("user", "finish", OURS, "decrypt", "merged pairings: our own `decrypt`"),
+        ("user", "finish", NAIVE, "decrypt", "original scheme, 3n pairings"),
+        ("owner", "encrypt: owner's share", OURS, "encrypt", "our own `encrypt`"),
+        ("owner", "encrypt: owner's share", NAIVE, "encrypt", "original scheme"),
+    ];
+    let mut savings_against_original = Vec::new();
+    for (who, share, implementation, alone, baseline) in shares {
+        let saving =
+            |n| Some(100.0 * (1.0 - figures.ms(OURS, share, n)? / figures.ms(implementation, alone, n)?));
+        if sizes.iter().any(|n| saving(*n).is_some()) {
+            out += &line(&format!("{who}, against {baseline}"), &|n| Some(format!("{:.1}", saving(n)?)));
+        }
+        if implementation == NAIVE {
+            savings_against_original.extend(sizes.iter().filter_map(|n| saving(*n)));
+        }
+    }
+    let mean = savings_against_original.iter().sum::<f64>() / savings_against_original.len().max(1) as f64;
+    out += &format!(
+        "\nMean saving against the original scheme over these: {mean:.1} % (the paper: {PAPER_SAVING_PERCENT} %).\n"
+    );
+
+    out += "\nThroughput at 10 attributes, operations a second by the clock on the wall:\n\n";
+    out += "| | one thread | two threads | |\n|---|--:|--:|--:|\n";
+    for Throughput { operation, one_thread, two_threads } in batch {
+        let gain = two_threads / one_thread;
+        out += &format!("| {operation} | {one_thread:.0} | {two_threads:.0} | ×{gain:.2} |\n");
+    }
+    out
+}
+
+/// The paper's Fig. 4(b): computing time against the number of attributes, alone and outsourced.
+pub(crate) fn fig4b(figures: &Figures, sizes: &[usize]) -> String {
+    let series = |label: &str, colour, dashed, implementation: &str, operation: &str| Series {
+        label: label.to_owned(),
+        colour,
+        dashed,
+        points: sizes
+            .iter()
+            .filter_map(|n| Some((*n as f64, figures.ms(implementation, operation, *n)?)))
+            .collect(),
+    };
+    const BLUE: &str = "#1f5fa8";
+    const RED: &str = "#b3402a";
+    const GREY: &str = "#777777";
+    let panels = [
+        Panel {
+            title: "Encryption: the owner's time",
+            series: vec![
+                series("rabe AW11", RED, false, AW11, "encrypt"),
+                series("rabe GHW11", RED, true, GHW11, "encrypt"),
+                series("Charm RW15", GREY, false, CHARM, "encrypt"),
+                series("original", GREY, true, NAIVE, "encrypt"),
+                series("ours, alone", BLUE, false, OURS, "encrypt"),
+                series("ours, outsourced", BLUE, true, OURS, "encrypt: owner's share"),
+            ],
+        },
+        Panel {
+            title: "Decryption: the user's time",
+            series: vec![
+                series("rabe AW11", RED, false, AW11, "decrypt"),
+                series("rabe GHW11, outs.", RED, true, GHW11, "finish"),
+                series("Charm RW15", GREY, false, CHARM, "decrypt"),
+                series("original", GREY, true, NAIVE, "decrypt"),
+                series("ours, alone", BLUE, false, OURS, "decrypt"),
+                series("ours, outsourced", BLUE, true, OURS, "finish"),
+            ],
+        },
+    ];
+    plot::svg("Computing time against the number of attributes", "attributes", "milliseconds", sizes, &panels)
+}
+
+/// Three significant digits.
+fn digits(ms: f64) -> String {
+    match ms {
+        ms if ms < 1.0 => format!("{ms:.3}"),
+        ms if ms < 10.0 => format!("{ms:.2}"),
+        ms if ms < 100.0 => format!("{ms:.1}"),
+        ms => format!("{ms:.0}"),
+    }
+}
