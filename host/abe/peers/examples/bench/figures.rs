@@ -10,6 +10,11 @@ pub(crate) const AW11: &str = "rabe AW11";
 pub(crate) const GHW11: &str = "rabe GHW11";
 pub(crate) const CHARM: &str = "Charm RW15 BN254";
 
+/// The owner's part of an outsourced encryption, without [`PLAN`].
+pub(crate) const OWNER: &str = "encrypt: owner's share";
+/// What an owner does once for a policy.
+pub(crate) const PLAN: &str = "encrypt: owner's plan";
+
 const HEADER: &str = "\
 # Times of attribute-based encryption. Written by: make bench-abe
 # One run, one thread, release build; milliseconds of thread CPU time (Charm: process CPU time).

@@ -1,6 +1,7 @@
 //! Repeats work and times it by the CPU time of this thread, which other load on the machine disturbs least.
 
 use nix::time::{ClockId, clock_gettime};
+use std::ops::Add;
 use std::time::Duration;
 
 /// How often something is repeated.
@@ -32,28 +33,53 @@ pub(crate) struct Times {
     pub(crate) repetitions: usize,
 }
 
+/// Of one operation after the other.
+impl Add for Times {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            median_ms: self.median_ms + other.median_ms,
+            min_ms: self.min_ms + other.min_ms,
+            repetitions: self.repetitions.min(other.repetitions),
+        }
+    }
+}
+
 /// The times of `work` and its last result. The first run warms caches and tables and does not count, except
 /// where it alone exceeds the budget.
 pub(crate) fn measure<T>(effort: Effort, mut work: impl FnMut() -> T) -> (Times, T) {
-    let mut times_ms = Vec::new();
-    let started = thread_time();
-    let mut result = work();
-    let first = thread_time() - started;
-    if first > effort.budget {
-        times_ms.push(first.as_secs_f64() * 1e3);
-    }
-    let started = thread_time();
-    while times_ms.len() < effort.least
-        || (thread_time() - started < effort.budget && times_ms.len() < effort.most)
-    {
+    measure_prepared(effort, || (), |()| work())
+}
+
+/// Like [`measure`], for work that consumes what `prepare` makes each time outside the measured time.
+pub(crate) fn measure_prepared<P, T>(
+    effort: Effort,
+    mut prepare: impl FnMut() -> P,
+    mut work: impl FnMut(P) -> T,
+) -> (Times, T) {
+    let mut timed = || {
+        let prepared = prepare();
         let start = thread_time();
-        result = work();
-        times_ms.push((thread_time() - start).as_secs_f64() * 1e3);
+        let result = work(prepared);
+        (thread_time() - start, result)
+    };
+    let mut times = Vec::new();
+    let (first, mut result) = timed();
+    if first > effort.budget {
+        times.push(first);
     }
-    times_ms.sort_by(f64::total_cmp);
-    let times =
-        Times { median_ms: times_ms[times_ms.len() / 2], min_ms: times_ms[0], repetitions: times_ms.len() };
-    (times, result)
+    let mut spent = Duration::ZERO;
+    while times.len() < effort.least || (spent < effort.budget && times.len() < effort.most) {
+        let (time, latest) = timed();
+        result = latest;
+        spent += time;
+        times.push(time);
+    }
+    times.sort();
+    let ms = |time: Duration| time.as_secs_f64() * 1e3;
+    let (median_ms, min_ms) = (ms(times[times.len() / 2]), ms(times[0]));
+    (Times { median_ms, min_ms, repetitions: times.len() }, result)
 }
 
 fn thread_time() -> Duration {

@@ -1,14 +1,13 @@
 //! `twinseal-abe`.
 
-use crate::figures::{Figures, OURS};
-use crate::measure::{Effort, measure as time};
-use std::thread;
+use crate::figures::{Figures, OURS, OWNER, PLAN};
+use crate::measure::{Effort, measure as time, measure_prepared as time_prepared};
 use std::time::Instant;
-use twinseal_abe::outsource::{self, Transformed};
+use twinseal_abe::outsource::{self, Pending, Plan, Rows, RowsJob, Transformed, encrypt_rows};
 use twinseal_abe::rand_core::OsRng;
 use twinseal_abe::{
     Attribute, AttributeKey, Authority, Ciphertext, Error, Policy, PublicKey, UserId, decapsulate,
-    decapsulate_checked, encapsulate,
+    decapsulate_checked, decapsulate_many, encapsulate, encapsulate_many,
 };
 
 const HEADER: &[u8] = b"record 7";
@@ -65,6 +64,31 @@ pub(crate) fn measure(n: usize, effort: Effort, figures: &mut Figures) -> Result
     let (ciphertext, key) = sealed?;
     figures.add(OURS, "encrypt", n, times);
 
+    let (times, plan) = time(effort, || Plan::new(&world.policy, publics));
+    let plan = plan?;
+    figures.add(OURS, PLAN, n, times);
+    let answers = |jobs: &[RowsJob; 2]| -> Result<[Vec<u8>; 2], Error> {
+        let [a, b] = jobs;
+        Ok([encrypt_rows(a, publics)?.to_bytes(), encrypt_rows(b, publics)?.to_bytes()])
+    };
+    let (begin_times, begun) = time(effort, || plan.begin(HEADER, &mut OsRng));
+    let jobs = begun?.1;
+    let (times, rows) = time(effort, || encrypt_rows(&jobs[0], publics));
+    rows?;
+    figures.add(OURS, "encrypt: one helper's share", n, times);
+    let begin_and_wait = || {
+        let (pending, jobs) = plan.begin(HEADER, &mut OsRng)?;
+        Ok::<_, Error>((pending, answers(&jobs)?))
+    };
+    // With reading and checking what the helpers sent.
+    let finish = |(pending, [a, b]): (Pending<'_>, [Vec<u8>; 2])| {
+        pending.finish(&[Rows::from_bytes(&a)?, Rows::from_bytes(&b)?], &mut OsRng)
+    };
+    let (finish_times, finished) = time_prepared(effort, begin_and_wait, |waiting| finish(waiting?));
+    let (outsourced, key_outsourced) = finished?;
+    assert_eq!(decapsulate(&outsourced, HEADER, user, &keys)?, key_outsourced);
+    figures.add(OURS, OWNER, n, begin_times + finish_times);
+
     let bytes = ciphertext.to_bytes();
     let (times, parsed) = time(effort, || Ciphertext::from_bytes(&bytes));
     assert!(parsed? == ciphertext);
@@ -98,39 +122,40 @@ pub(crate) fn measure(n: usize, effort: Effort, figures: &mut Figures) -> Result
 pub(crate) struct Throughput {
     pub(crate) operation: &'static str,
     pub(crate) one_thread: f64,
-    pub(crate) two_threads: f64,
+    pub(crate) all_processors: f64,
 }
 
-/// Many operations of `n` attributes, one after the other and on two threads.
+/// Batches of operations of `n` attributes, against the same one after the other.
 pub(crate) fn batch(n: usize, effort: Effort) -> Result<Vec<Throughput>, Error> {
+    const ITEMS: usize = 32;
     let world = World::new(n)?;
+    let (publics, user) = (world.publics(), &world.user);
     let keys = world.issue()?;
-    let (ciphertext, _) = encapsulate(&world.policy, world.publics(), HEADER, &mut OsRng)?;
-    let (transform_key, _) = outsource::tkgen(&world.user, &keys, &mut OsRng)?;
-    let rate = |threads: usize, work: &(dyn Fn() -> bool + Sync)| {
+    let (ciphertext, _) = encapsulate(&world.policy, publics, HEADER, &mut OsRng)?;
+    let to_seal = [(&world.policy, HEADER); ITEMS];
+    let to_open = [(&ciphertext, HEADER); ITEMS];
+    let rate = |work: &dyn Fn() -> bool| {
         let started = Instant::now();
-        let count = || {
-            let mut done = 0u32;
-            while started.elapsed() < effort.throughput_budget() {
-                assert!(work());
-                done += 1;
-            }
-            done
-        };
-        let done: u32 = thread::scope(|scope| {
-            let running: Vec<_> = (0..threads).map(|_| scope.spawn(count)).collect();
-            running.into_iter().filter_map(|thread| thread.join().ok()).sum()
-        });
-        f64::from(done) / started.elapsed().as_secs_f64()
+        let mut batches = 0;
+        while started.elapsed() < effort.throughput_budget() {
+            assert!(work());
+            batches += 1;
+        }
+        (batches * ITEMS) as f64 / started.elapsed().as_secs_f64()
     };
-    let both = |operation, work: &(dyn Fn() -> bool + Sync)| Throughput {
-        operation,
-        one_thread: rate(1, work),
-        two_threads: rate(2, work),
-    };
+    let one_by_one = |work: &dyn Fn() -> bool| rate(&|| (0..ITEMS).all(|_| work()));
     Ok(vec![
-        both("encrypt", &|| encapsulate(&world.policy, world.publics(), HEADER, &mut OsRng).is_ok()),
-        both("decrypt", &|| decapsulate(&ciphertext, HEADER, &world.user, &keys).is_ok()),
-        both("transform", &|| outsource::transform(&ciphertext, &transform_key).is_ok()),
+        Throughput {
+            operation: "encrypt",
+            one_thread: one_by_one(&|| encapsulate(&world.policy, publics, HEADER, &mut OsRng).is_ok()),
+            all_processors: rate(&|| {
+                encapsulate_many(&to_seal, publics, &mut OsRng).iter().all(Result::is_ok)
+            }),
+        },
+        Throughput {
+            operation: "decrypt",
+            one_thread: one_by_one(&|| decapsulate(&ciphertext, HEADER, user, &keys).is_ok()),
+            all_processors: rate(&|| decapsulate_many(&to_open, user, &keys).iter().all(Result::is_ok)),
+        },
     ])
 }

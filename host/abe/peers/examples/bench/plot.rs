@@ -8,7 +8,7 @@ const TOP: f64 = 84.0;
 const BOTTOM: f64 = 64.0;
 const LEFT: f64 = 72.0;
 /// Room for the labels at the ends of the lines.
-const LABELS: f64 = 150.0;
+const LABELS: f64 = 172.0;
 /// Distance between the base lines of two labels.
 const LABEL_HEIGHT: f64 = 18.0;
 
