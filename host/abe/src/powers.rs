@@ -266,8 +266,11 @@ impl Endomorphic for G2Projective {
         self + unpack_g2(limbs)
     }
 
+    /// By hand: `-` of an affine point looks whether it is the identity first.
     fn negated_packed(limbs: &[u64; 24]) -> [u64; 24] {
-        g2_limbs((-unpack_g2(limbs)).as_ref())
+        let mut point = *unpack_g2(limbs).as_ref();
+        point.y = (-Fp2::from(point.y)).into();
+        g2_limbs(&point)
     }
 
     /// blst's form of the point at infinity.
