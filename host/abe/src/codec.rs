@@ -134,8 +134,8 @@ pub(crate) fn gt_bytes(element: &Gt) -> [u8; GT_BYTES] {
     bytes
 }
 
-/// Undoes [`gt_bytes`] for all elements of norm 1 over Fp6: b stands for (b + w) / (b - w). Few of them are
-/// in the group of prime order.
+/// Undoes [`gt_bytes`]: b stands for (b + w) / (b - w), an element of norm 1 over Fp6. Few of them are in the
+/// group of prime order.
 fn unitary_from_bytes(bytes: &[u8; GT_BYTES]) -> Option<Gt> {
     let mut b = blst_fp12::default().fp6[0];
     for (i, bytes) in bytes.as_chunks::<48>().0.iter().enumerate() {
@@ -152,7 +152,7 @@ fn unitary_from_bytes(bytes: &[u8; GT_BYTES]) -> Option<Gt> {
     (bytes != &[0; GT_BYTES]).then_some(element.into())
 }
 
-pub(crate) fn in_group(element: &Gt) -> bool {
+fn in_group(element: &Gt) -> bool {
     blst_fp12::from(Fp12::from(*element)).in_group()
 }
 
@@ -262,16 +262,8 @@ impl<'b> Reader<'b> {
     }
 
     pub(crate) fn gt(&mut self) -> Result<Gt, Error> {
-        self.unitary().and_then(|element| match in_group(&element) {
-            true => Ok(element),
-            false => Err(self.error("no valid target group element")),
-        })
-    }
-
-    /// An element of norm 1 over Fp6: whoever uses it makes sure that it is in the group of prime order.
-    pub(crate) fn unitary(&mut self) -> Result<Gt, Error> {
-        let element = unitary_from_bytes(&self.array()?);
-        element.ok_or_else(|| self.error("no element of norm 1"))
+        let element = unitary_from_bytes(&self.array()?).filter(in_group);
+        element.ok_or_else(|| self.error("no valid target group element"))
     }
 
     pub(crate) fn key(&mut self) -> Result<Key<Bls12381>, Error> {

@@ -11,8 +11,8 @@ use crate::threshold::MAX_PARTICIPANTS;
 pub enum Error {
     /// The policy text does not follow the grammar of [`crate::policy`].
     #[error(
-        "policy: {problem} at byte {position}; write attributes as name@authority, joined by `and`, `or`, \
-         `k of (..., ...)` and parentheses"
+        "policy: {problem} at byte {position}; write attributes as name@authority and numbers as \
+         name@authority >= 18, joined by `and`, `or`, `k of (..., ...)` and parentheses"
     )]
     PolicySyntax {
         /// Byte offset into the text.

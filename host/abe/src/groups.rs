@@ -15,8 +15,8 @@ use std::ops::{Deref, DerefMut};
 use std::sync::OnceLock;
 
 // RFC 9380 section 3.1: one tag per use, so that H and F are independent random oracles.
-const DST_H: &[u8] = b"TWINSEAL-V01-CS01-with-BLS12381G1_XMD:SHA-256_SSWU_RO_H_";
-const DST_F: &[u8] = b"TWINSEAL-V01-CS01-with-BLS12381G1_XMD:SHA-256_SSWU_RO_F_";
+const DST_H: &[u8] = b"TWINSEAL-V02-CS01-with-BLS12381G1_XMD:SHA-256_SSWU_RO_H_";
+const DST_F: &[u8] = b"TWINSEAL-V02-CS01-with-BLS12381G1_XMD:SHA-256_SSWU_RO_F_";
 
 /// H: users to G1. Nobody knows discrete logarithms between its values.
 pub(crate) fn hash_user(user: &UserId) -> G1Projective {

@@ -3,30 +3,39 @@
 
 use proptest::prelude::*;
 use std::sync::LazyLock;
+use twinseal_abe::outsource::{RetrievingKey, TransformKey, Transformed, tkgen, transform};
 use twinseal_abe::rand_core::OsRng;
 use twinseal_abe::{AttributeKey, Authority, Ciphertext, Error, Policy, PublicKey, encapsulate};
 
-/// A valid encoding of each kind: public key, authority, attribute key, ciphertext.
-static VALID: LazyLock<[Vec<u8>; 4]> = LazyLock::new(|| {
+/// A valid encoding of each kind: public key, authority, attribute key, ciphertext, transform key,
+/// retrieving key, transformed ciphertext.
+static VALID: LazyLock<[Vec<u8>; 7]> = LazyLock::new(|| {
     let authority = Authority::setup("x".parse().unwrap(), &mut OsRng);
     let key = authority.issue(&"alice".parse().unwrap(), [&"a@x".parse().unwrap()], &mut OsRng).unwrap();
-    let policy: Policy = "a@x and b@x".parse().unwrap();
+    let policy: Policy = "a@x or b@x".parse().unwrap();
     let (ciphertext, _) = encapsulate(&policy, [authority.public_key()], b"", &mut OsRng).unwrap();
+    let (tk, rk) = tkgen(&"alice".parse().unwrap(), &key, &mut OsRng).unwrap();
     [
         authority.public_key().to_bytes(),
         authority.to_bytes().to_vec(),
         key[0].to_bytes().to_vec(),
         ciphertext.to_bytes(),
+        tk.to_bytes(),
+        rk.to_bytes().to_vec(),
+        transform(&ciphertext, &tk).unwrap().to_bytes(),
     ]
 });
 
 /// Parses with every parser; what is accepted must encode to the same bytes.
 fn accepted(bytes: &[u8]) -> usize {
-    let again: [Result<Vec<u8>, Error>; 4] = [
+    let again: [Result<Vec<u8>, Error>; 7] = [
         PublicKey::from_bytes(bytes).map(|key| key.to_bytes()),
         Authority::from_bytes(bytes).map(|authority| authority.to_bytes().to_vec()),
         AttributeKey::from_bytes(bytes).map(|key| key.to_bytes().to_vec()),
         Ciphertext::from_bytes(bytes).map(|ciphertext| ciphertext.to_bytes()),
+        TransformKey::from_bytes(bytes).map(|key| key.to_bytes()),
+        RetrievingKey::from_bytes(bytes).map(|key| key.to_bytes().to_vec()),
+        Transformed::from_bytes(bytes).map(|transformed| transformed.to_bytes()),
     ];
     let accepted: Vec<_> = again.into_iter().flatten().collect();
     assert!(accepted.iter().all(|again| again == bytes));
@@ -64,11 +73,11 @@ fn other_versions_and_kinds_are_refused() {
 #[test]
 fn a_policy_must_be_in_canonical_form() {
     let bytes = &VALID[3];
-    let text = b"a@x and b@x";
-    assert_eq!(&bytes[3..16], [&[0, 11], &text[..]].concat());
-    for other in ["a@x  and b@x", "(a@x and b@x)", "2 of (a@x, b@x)", "a@x\nand b@x"] {
+    let text = b"a@x or b@x";
+    assert_eq!(&bytes[3..15], [&[0, 10], &text[..]].concat());
+    for other in ["a@x  or b@x", "(a@x or b@x)", "1 of (a@x, b@x)", "a@x\nor b@x"] {
         let altered =
-            [&bytes[..3], &(other.len() as u16).to_be_bytes(), other.as_bytes(), &bytes[16..]].concat();
+            [&bytes[..3], &(other.len() as u16).to_be_bytes(), other.as_bytes(), &bytes[15..]].concat();
         assert_eq!(Ciphertext::from_bytes(&altered).unwrap_err().code(), "TSL-ABE-013", "{other}");
     }
 }
@@ -84,7 +93,7 @@ proptest! {
 
     #[test]
     fn mutated_encodings_do_not_panic(
-        which in 0usize..4,
+        which in 0usize..7,
         edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0u8..3), 1..4),
     ) {
         let mut bytes = VALID[which].clone();

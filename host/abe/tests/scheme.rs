@@ -10,7 +10,7 @@ use twinseal_abe::policy::Node;
 use twinseal_abe::rand_core::OsRng;
 use twinseal_abe::{
     Attribute, AttributeKey, Authority, Ciphertext, Error, KeyId, Policy, PublicKey, SharedKey, UserId,
-    decapsulate, decapsulate_checked, encapsulate,
+    decapsulate, decapsulate_checked, decapsulate_many, encapsulate, encapsulate_many,
 };
 
 const HEADER: &[u8] = b"record 7, section symptoms";
@@ -117,6 +117,31 @@ fn encapsulations_are_fresh() {
     let (one, two) = (world.encapsulate("a@x"), world.encapsulate("a@x"));
     assert_ne!(one.1, two.1);
     assert_ne!(one.0, two.0);
+}
+
+#[test]
+fn batches_give_what_single_calls_give() {
+    let world = World::new();
+    let policies: Vec<Policy> =
+        ["a@x", "b@y and a@x", "z@x", "a@x or z@y"].iter().map(|p| p.parse().unwrap()).collect();
+    let headers: Vec<Vec<u8>> = (0..20u8).map(|i| vec![i]).collect();
+    let items: Vec<(&Policy, &[u8])> =
+        policies.iter().cycle().zip(headers.iter().map(Vec::as_slice)).collect();
+    let sealed: Vec<_> =
+        encapsulate_many(&items, world.publics(), &mut OsRng).into_iter().map(Result::unwrap).collect();
+    assert_eq!(sealed.len(), 20);
+    let keys = world.issue("alice", &["a@x", "b@y"]);
+    let to_open: Vec<(&Ciphertext, &[u8])> =
+        sealed.iter().zip(&headers).map(|((ciphertext, _), header)| (ciphertext, &header[..])).collect();
+    let opened = decapsulate_many(&to_open, &id("alice"), &keys);
+    for (i, ((ciphertext, key), opened)) in sealed.iter().zip(opened).enumerate() {
+        assert_eq!(ciphertext.policy(), items[i].0);
+        assert_eq!(opened, decapsulate(ciphertext, items[i].1, &id("alice"), &keys), "{i}");
+        assert_eq!(opened.ok(), (i % 4 != 2).then(|| key.clone()), "{i}");
+    }
+    assert!(decapsulate_many(&[], &id("alice"), &keys).is_empty());
+    let refused = encapsulate_many(&items[1..2], [world.x.public_key()], &mut OsRng).remove(0);
+    assert_eq!(refused.unwrap_err().code(), "TSL-ABE-007");
 }
 
 #[test]

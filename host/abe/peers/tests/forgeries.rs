@@ -190,7 +190,7 @@ fn forged(genuine: &AttributeKey, user: &str, attribute: &str, points: &Key<Bls1
 
 /// H(uid) as RFC 9380 and the domain tag have it, so that masks can be compared without the commitment.
 fn hash_user(user: &str) -> G1Projective {
-    const DST: &[u8] = b"TWINSEAL-V01-CS01-with-BLS12381G1_XMD:SHA-256_SSWU_RO_H_";
+    const DST: &[u8] = b"TWINSEAL-V02-CS01-with-BLS12381G1_XMD:SHA-256_SSWU_RO_H_";
     G1Projective::hash_to_curve(user.as_bytes(), DST, &[])
 }
 

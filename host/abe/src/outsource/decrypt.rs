@@ -5,13 +5,13 @@
 //! makes something: R = C0 / (T^b · Q) ([`RetrievingKey::finish`]).
 //!
 //! The helper is not believed. `finish` recomputes z from R and accepts only if T^b · Q = e^z and the
-//! commitment holds, so a result is right or refused. T must also lie in the group of prime order, or whether
-//! a doctored T is refused could tell something of b. Q needs no such check of its own: if T^b is in the group
-//! and T^b · Q = e^z is, so is Q.
+//! commitment holds, so a result is right or refused. T and Q must also lie in the group of prime order, or
+//! whether a doctored T is refused could tell b modulo some small order: no [`Transformed`] exists that does
+//! not.
 
 use super::{TransformEngine, TransformJob};
 use crate::authority::{AttributeKey, KeyId};
-use crate::codec::{GT_BYTES, Kind, Reader, Writer, gt_from_bytes, in_group};
+use crate::codec::{GT_BYTES, Kind, Reader, Writer, gt_from_bytes};
 use crate::curve::{Curve, Group};
 use crate::groups::{Bls12381, Secret, hash_user, normalised, random_scalar};
 use crate::kem::{Ciphertext, SharedKey};
@@ -159,18 +159,14 @@ impl RetrievingKey {
     /// The shared key of `ciphertext`, from what a helper made of it. Takes the same time for any number
     /// of attributes, except for hashing the ciphertext.
     ///
-    /// Fails with [`Error::TransformRejected`] unless `transformed` is exactly what [`transform`] gives for
-    /// this ciphertext and the matching key, and the ciphertext was made for this `header`; or with
-    /// [`Error::HeaderTooLong`].
+    /// Fails with [`Error::TransformRejected`] unless `transformed` gives what [`transform`] gives with the
+    /// matching key, and the ciphertext was made for this `header`; or with [`Error::HeaderTooLong`].
     pub fn finish(
         &self,
         ciphertext: &Ciphertext,
         header: &[u8],
         transformed: &Transformed,
     ) -> Result<SharedKey, Error> {
-        if !in_group(&transformed.0.t) {
-            return Err(Error::TransformRejected);
-        }
         let mask = Secret::new(transformed.0.unblind(&self.b));
         match ciphertext.accept(&mask, header) {
             Ok((_, key)) => Ok(key),
@@ -204,11 +200,11 @@ impl Transformed {
         writer.finish()
     }
 
-    /// Parses [`Self::to_bytes`]. Checks the form only: `finish` does the rest, since it trusts no helper.
-    /// Fails with [`Error::Encoding`].
+    /// Parses [`Self::to_bytes`]; both elements are checked to lie in the group of prime order. Fails with
+    /// [`Error::Encoding`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
         let mut reader = Reader::new(Kind::Transformed, bytes)?;
-        let transformed = scheme::Transformed { t: reader.unitary()?, q: reader.unitary()? };
+        let transformed = scheme::Transformed { t: reader.gt()?, q: reader.gt()? };
         reader.finish()?;
         Ok(Self(transformed))
     }

@@ -8,11 +8,13 @@
 
 mod decrypt;
 mod encrypt;
+mod offline;
 
 pub use decrypt::{
     MAX_TRANSFORM_KEYS, RetrievingKey, TransformKey, Transformed, tkgen, transform, transform_with,
 };
 pub use encrypt::{Pending, Plan, Rows, RowsJob, encrypt_rows};
+pub use offline::Pool;
 
 use crate::Error;
 use crate::codec::{g1_from_bytes, g1_to_bytes, g2_from_bytes, g2_to_bytes, gt_from_bytes, gt_to_bytes};
