@@ -119,7 +119,8 @@ fn select<G: Endomorphic>(row: &[G::Limbs], digit: i8) -> G::Limbs {
     let sign = digit >> 7;
     let magnitude = ((digit ^ sign) - sign) as u64;
     let mut selected = G::packed_identity();
-    keep_if(&mut selected, is_zero(magnitude));
+    // Through `black_box`, or the compiler may make a branch of it.
+    keep_if(&mut selected, black_box(is_zero(magnitude)));
     for (i, entry) in row.iter().enumerate() {
         let mask = black_box(is_zero(magnitude ^ (i as u64 + 1)));
         for (to, from) in selected.as_mut().iter_mut().zip(entry.as_ref()) {
