@@ -570,6 +570,7 @@ impl Stream {
 mod tests {
     use super::*;
     use crate::Authority;
+    use crate::outsource::{tkgen, transform};
     use blstrs::{G1Projective, G2Projective};
     use group::Group;
     use rand_core::OsRng;
@@ -615,6 +616,55 @@ mod tests {
         decapsulate(&broken, HEADER, &user, &keys).unwrap();
         let refused = decapsulate_checked(&broken, HEADER, &user, &keys, publics);
         assert_eq!(refused, Err(Error::Dishonest));
+    }
+
+    /// A ciphertext that opens, with a commitment to what it opens to, but whose z does not follow from R.
+    #[test]
+    fn z_must_follow_from_the_secret() {
+        let (authority, keys, user, ciphertext, _) = setup("a@x and b@x");
+        let secret = secret_of(&ciphertext, &user, &keys);
+        let other_z = recommit(ciphertext.body.clone(), &secret, |body| {
+            body.c0 += Gt::generator();
+            body.rows[0].c1 += Gt::generator();
+        });
+        assert!(secret_of(&other_z, &user, &keys) == secret);
+        assert_eq!(decapsulate(&other_z, HEADER, &user, &keys), Err(Error::Commitment));
+        let (tk, rk) = tkgen(&user, &keys, &mut OsRng).unwrap();
+        let transformed = transform(&other_z, &tk).unwrap();
+        assert_eq!(rk.finish(&other_z, HEADER, &transformed), Err(Error::TransformRejected));
+        let checked = decapsulate_checked(&other_z, HEADER, &user, &keys, [authority.public_key()]);
+        assert_eq!(checked, Err(Error::Commitment));
+    }
+
+    #[test]
+    fn mode_and_generations_are_bound() {
+        let (authority, keys, user, ciphertext, _) = setup("a@x and b@x");
+        let mut bytes = ciphertext.to_bytes();
+        assert_eq!(bytes[2], Mode::Derived as u8);
+        bytes[2] = Mode::Precomputed as u8;
+        let other_mode = Ciphertext::from_bytes(&bytes).unwrap();
+        assert_eq!(other_mode.mode(), Mode::Precomputed);
+        assert_eq!(decapsulate(&other_mode, HEADER, &user, &keys), Err(Error::Commitment));
+        let publics = [authority.public_key()];
+        let checked = decapsulate_checked(&other_mode, HEADER, &user, &keys, publics);
+        assert_eq!(checked, Err(Error::Precomputed));
+        for mode in [0, 3] {
+            bytes[2] = mode;
+            assert_eq!(Ciphertext::from_bytes(&bytes).unwrap_err().code(), "TSL-ABE-013");
+        }
+
+        let next = Authority::setup("x".parse().unwrap(), &mut OsRng);
+        let rotated = Err(Error::AuthorityRotated { authority: "x".parse().unwrap() });
+        let mut renamed = ciphertext.body.clone();
+        renamed.preamble.key_ids[0] = next.public_key().id();
+        let renamed = recommit(renamed, &secret_of(&ciphertext, &user, &keys), |_| ());
+        assert_eq!(decapsulate(&renamed, HEADER, &user, &keys), rotated);
+        let checked = decapsulate_checked(&ciphertext, HEADER, &user, &keys, [next.public_key()]);
+        assert_eq!(checked, rotated);
+        // Keys that claim the other generation get as far as the check of z.
+        let claiming: Vec<_> =
+            keys.iter().map(|key| AttributeKey { key_id: next.public_key().id(), ..key.clone() }).collect();
+        assert_eq!(decapsulate(&renamed, HEADER, &user, &claiming), Err(Error::Commitment));
     }
 
     #[test]
