@@ -140,7 +140,8 @@ impl fmt::Display for Attribute {
 /// both. Certify what does not change, a date of birth rather than an age.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Claim {
-    /// The user has the attribute.
+    /// The user has the attribute. It may be a part of a number (it has a [`Attribute::prefix`]); refuse that
+    /// from those who ask.
     Attribute(Attribute),
     /// The user's number of a name has a value.
     Number(NumberClaim),

@@ -54,8 +54,9 @@ impl Policy {
             return Err(Error::PolicyLimit { what, position: Some(position) });
         }
         let text = error.to_string();
-        let problem = text.split(" at line ").next().unwrap_or_default().to_owned();
-        Err(Error::PolicyJson { position, problem })
+        // What `serde_json` adds is said by the position.
+        let problem = text.rsplit_once(" at line ").map_or(text.as_str(), |(problem, _)| problem);
+        Err(Error::PolicyJson { position, problem: problem.to_owned() })
     }
 }
 
@@ -339,6 +340,7 @@ mod tests {
             (r#"{"attribute":"a@x",}"#, 19, "trailing comma"),
             (r#"{"attribute":"ax"}"#, 17, "no @ (its byte 2)"),
             ("{\n\"attribute\":\n\"a b@x\"\n}", 23, "not allowed (its byte 1)"),
+            (r#"{"attribute":"a at line 7"}"#, 26, "no @ (its byte 11)"),
             (r#"{"attribute":7}"#, 14, "not a string"),
             (r#"{"attribute":["a@x"]}"#, 20, "not a string"),
             (r#"{"Attribute":"a@x"}"#, 11, "unknown member"),
