@@ -8,10 +8,13 @@ pub(crate) const OURS: &str = "twinseal-abe";
 pub(crate) const NAIVE: &str = "naive RW15";
 pub(crate) const AW11: &str = "rabe AW11";
 pub(crate) const GHW11: &str = "rabe GHW11";
-pub(crate) const CHARM: &str = "Charm RW15 BN254";
+/// The faster of its curves.
+pub(crate) const CHARM: &str = "Charm RW15 SS512";
 
 /// The owner's part of an outsourced encryption, without [`PLAN`].
 pub(crate) const OWNER: &str = "encrypt: owner's share";
+/// An encryption with rows made beforehand.
+pub(crate) const ONLINE: &str = "encrypt: online";
 /// What an owner does once for a policy.
 pub(crate) const PLAN: &str = "encrypt: owner's plan";
 

@@ -1,9 +1,9 @@
 //! `twinseal-abe`.
 
-use crate::figures::{Figures, OURS, OWNER, PLAN};
+use crate::figures::{Figures, ONLINE, OURS, OWNER, PLAN};
 use crate::measure::{Effort, measure as time, measure_prepared as time_prepared};
 use std::time::Instant;
-use twinseal_abe::outsource::{self, Pending, Plan, Rows, RowsJob, Transformed, encrypt_rows};
+use twinseal_abe::outsource::{self, Pending, Plan, Pool, Rows, RowsJob, Transformed, encrypt_rows};
 use twinseal_abe::rand_core::OsRng;
 use twinseal_abe::{
     Attribute, AttributeKey, Authority, Ciphertext, Error, Policy, PublicKey, UserId, decapsulate,
@@ -88,6 +88,19 @@ pub(crate) fn measure(n: usize, effort: Effort, figures: &mut Figures) -> Result
     let (outsourced, key_outsourced) = finished?;
     assert_eq!(decapsulate(&outsourced, HEADER, user, &keys)?, key_outsourced);
     figures.add(OURS, OWNER, n, begin_times + finish_times);
+
+    let fill = || {
+        let mut pool = Pool::new();
+        pool.prepare(&world.policy, publics, 1, &mut OsRng).map(|()| pool)
+    };
+    let (times, pool) = time(effort, fill);
+    pool?;
+    figures.add(OURS, "encrypt: offline", n, times);
+    let online = |mut pool: Pool| pool.encapsulate(&world.policy, publics, HEADER, &mut OsRng);
+    let (times, sealed) = time_prepared(effort, fill, |pool| online(pool?));
+    let (prepared, key_prepared) = sealed?;
+    assert_eq!(decapsulate(&prepared, HEADER, user, &keys)?, key_prepared);
+    figures.add(OURS, ONLINE, n, times);
 
     let bytes = ciphertext.to_bytes();
     let (times, parsed) = time(effort, || Ciphertext::from_bytes(&bytes));

@@ -1,6 +1,6 @@
 //! The tables and the plot, from the figures.
 
-use crate::figures::{AW11, CHARM, Figures, GHW11, NAIVE, OURS, OWNER, PLAN};
+use crate::figures::{AW11, CHARM, Figures, GHW11, NAIVE, ONLINE, OURS, OWNER, PLAN};
 use crate::ours::Throughput;
 
 use crate::plot::{self, Panel, Series};
@@ -22,7 +22,7 @@ const ROWS: [(&str, &[&str]); 8] = [
             OWNER,
             "encrypt: one helper's share",
             "encrypt: offline",
-            "encrypt: online",
+            ONLINE,
             "parse",
             "decrypt",
             "decrypt_checked",
@@ -36,8 +36,8 @@ const ROWS: [(&str, &[&str]); 8] = [
     (GHW11, &["keygen", "encrypt", "tkgen", "transform", "finish"]),
     ("rabe BSW", &["keygen", "encrypt", "decrypt"]),
     ("rabe AC17-CP", &["keygen", "encrypt", "decrypt"]),
-    ("Charm RW15 SS512", &["keygen", "encrypt", "decrypt"]),
     (CHARM, &["keygen", "encrypt", "decrypt"]),
+    ("Charm RW15 BN254", &["keygen", "encrypt", "decrypt"]),
 ];
 
 /// All tables, as markdown.
@@ -93,9 +93,10 @@ pub(crate) fn markdown(figures: &Figures, sizes: &[usize], batch: &[Throughput])
     out += "\nSaved by outsourcing, percent, all checks included:\n\n";
     out += &header("");
     let original = "the original scheme, 3n pairings";
-    let shares: [(&str, &[&str], &str, &str); 6] = [
+    let shares: [(&str, &[&str], &str, &str); 7] = [
         ("user, against `decrypt` with merged pairings", &["finish"], OURS, "decrypt"),
         ("owner, against `encrypt`", &[OWNER], OURS, "encrypt"),
+        ("owner with prepared rows, against `encrypt`", &[ONLINE], OURS, "encrypt"),
         ("owner with a new plan, against `encrypt`", &[PLAN, OWNER], OURS, "encrypt"),
         (&format!("user, against {original}"), &["finish"], NAIVE, "decrypt"),
         (&format!("owner, against {original}"), &[OWNER], NAIVE, "encrypt"),
@@ -141,6 +142,7 @@ pub(crate) fn fig4b(figures: &Figures, sizes: &[usize]) -> String {
             .collect(),
     };
     const BLUE: &str = "#1f5fa8";
+    const LIGHT_BLUE: &str = "#4f97d9";
     const RED: &str = "#b3402a";
     const GREEN: &str = "#3a7d44";
     const GREY: &str = "#555555";
@@ -149,10 +151,11 @@ pub(crate) fn fig4b(figures: &Figures, sizes: &[usize]) -> String {
             title: "Encryption: the owner's time",
             series: vec![
                 series("rabe AW11", RED, false, AW11, "encrypt"),
-                series("Charm RW15", GREEN, false, CHARM, "encrypt"),
+                series("Charm (80-bit curve)", GREEN, false, CHARM, "encrypt"),
                 series("original scheme", GREY, false, NAIVE, "encrypt"),
                 series("ours", BLUE, false, OURS, "encrypt"),
                 series("ours, outsourced", BLUE, true, OURS, OWNER),
+                series("ours, prepared", LIGHT_BLUE, true, OURS, ONLINE),
             ],
         },
         Panel {
@@ -160,7 +163,7 @@ pub(crate) fn fig4b(figures: &Figures, sizes: &[usize]) -> String {
             series: vec![
                 series("rabe AW11", RED, false, AW11, "decrypt"),
                 series("rabe GHW11, outs.", RED, true, GHW11, "finish"),
-                series("Charm RW15", GREEN, false, CHARM, "decrypt"),
+                series("Charm (80-bit curve)", GREEN, false, CHARM, "decrypt"),
                 series("original scheme", GREY, false, NAIVE, "decrypt"),
                 series("ours", BLUE, false, OURS, "decrypt"),
                 series("ours, outsourced", BLUE, true, OURS, "finish"),
