@@ -110,6 +110,39 @@ fn what_comes_out_is_the_direct_ciphertext() {
     }
 }
 
+#[test]
+fn answers_that_agree_are_believed_and_others_examined() {
+    let world = World::new();
+    let policy = policy();
+    let direct = encapsulate(&policy, world.publics(), HEADER, &mut Repeatable::new(1)).unwrap();
+    let plan = Plan::new(&policy, world.publics()).unwrap();
+    let finish = |change: &dyn Fn(&mut [[Vec<u8>; 2]; 2])| {
+        let (pending, jobs) = plan.begin(HEADER, &mut Repeatable::new(1)).unwrap();
+        let mut answers = [0, 1].map(|_| jobs.each_ref().map(|job| world.help(job)));
+        change(&mut answers);
+        let answers = answers.each_ref().map(|pair| pair.each_ref().map(|answer| &answer[..]));
+        pending.finish_agreed(&answers, &mut OsRng)
+    };
+    assert_eq!(finish(&|_| ()).unwrap().0.to_bytes(), direct.0.to_bytes());
+    let lie = |answer: &mut Vec<u8>| add_in_g1(answer, 0, &G1Projective::generator());
+    for helper in 0..4 {
+        let refused = finish(&|answers| lie(&mut answers[helper / 2][helper % 2]));
+        assert_eq!(refused, Err(Error::RowsRejected { helpers: vec![helper] }));
+        let refused = finish(&|answers| answers[helper / 2][helper % 2].truncate(9));
+        assert_eq!(refused, Err(Error::RowsRejected { helpers: vec![helper] }));
+    }
+    let short = |answers: &mut [[Vec<u8>; 2]; 2]| {
+        for pair in answers {
+            pair[0].truncate(4 + Rows::ROW_BYTES);
+            pair[0][3] = 1;
+        }
+    };
+    assert_eq!(finish(&short), Err(Error::RowsRejected { helpers: vec![0, 2] }));
+    // As documented: what both helpers of a job say is believed.
+    let both = |answers: &mut [[Vec<u8>; 2]; 2]| answers.iter_mut().for_each(|pair| lie(&mut pair[1]));
+    assert_ne!(finish(&both).unwrap().0.to_bytes(), direct.0.to_bytes());
+}
+
 /// Where the elements of a row are, in the encoding of rows.
 const C1: usize = 0;
 const C2: usize = 576;

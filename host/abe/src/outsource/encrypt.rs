@@ -26,6 +26,13 @@
 //!   66-bit weights are distinct modulo the group order.
 //!
 //! Rows that fail are checked helper by helper, to name the one to blame.
+//!
+//! # Without the check
+//!
+//! The check trusts nobody and costs about as much as three rows of one's own, plus a third of each. Whoever
+//! has four helpers can give each job to two of them and compare ([`Pending::finish_agreed`]): next to no
+//! work, but what comes out is right only if one helper of each pair is honest, and secret only if no
+//! helper of the first job plots with one of the second.
 
 use crate::authority::{KeyId, PublicKey};
 use crate::codec::{Kind, Reader, Writer, g1_to_bytes, g2_to_bytes, gt_to_bytes};
@@ -167,22 +174,53 @@ impl Pending<'_> {
         rng: &mut (impl RngCore + CryptoRng),
     ) -> Result<(Ciphertext, SharedKey), Error> {
         let [a, b] = rows;
-        let right_length = |rows: &Rows| rows.0.len() == self.plan.policy.rows().len();
-        if right_length(a) && right_length(b) {
-            let sums: Vec<_> = a.0.iter().zip(&b.0).map(|(a, b)| raise(&a.combine(b))).collect();
+        if let Some(sums) = self.combine(a, b) {
             let coins = RowCoins::draw(&mut self.schedule.coins(), &self.plan.policy);
             if Check::new(sums.len(), rng).holds(&sums, &coins, self.plan) {
                 return Ok(seal_rows(&self.secret, self.preamble, &self.schedule, sums));
             }
         }
-        let seeds = self.schedule.seeds();
-        let is_right = |rows: &Rows, seed: &Zeroizing<[u8; 32]>, rng: &mut _| {
-            let raised: Vec<_> = rows.0.iter().map(raise).collect();
-            let coins = RowCoins::draw(&mut Coins::of_seed(seed.clone()), &self.plan.policy);
-            right_length(rows) && Check::new(raised.len(), rng).holds(&raised, &coins, self.plan)
-        };
-        let helpers = (0..2).filter(|&i| !is_right(&rows[i], &seeds[i], rng)).collect();
+        let helpers = (0..2).filter(|&i| !self.is_right(i, &rows[i], rng)).collect();
         Err(Error::RowsRejected { helpers })
+    }
+
+    /// Like [`Self::finish`], with each job done twice: `answers[k][i]` is the encoded answer of the k-th
+    /// helper to the i-th job. Instead of checking, it compares, and believes what two say.
+    ///
+    /// Fails with [`Error::RowsRejected`] if two answers differ, which names whose are wrong as k·2 + i, or
+    /// as [`Rows::from_bytes`] does.
+    pub fn finish_agreed(
+        self,
+        answers: &[[&[u8]; 2]; 2],
+        rng: &mut (impl RngCore + CryptoRng),
+    ) -> Result<(Ciphertext, SharedKey), Error> {
+        let [first, second] = answers;
+        if first == second {
+            let [a, b] = first.map(Rows::from_bytes);
+            if let Some(sums) = self.combine(&a?, &b?) {
+                return Ok(seal_rows(&self.secret, self.preamble, &self.schedule, sums));
+            }
+        }
+        let mut is_wrong = |k: usize, i: usize| {
+            !Rows::from_bytes(answers[k][i]).is_ok_and(|rows| self.is_right(i, &rows, rng))
+        };
+        let helpers = (0..4).filter(|helper| is_wrong(helper / 2, helper % 2)).collect();
+        Err(Error::RowsRejected { helpers })
+    }
+
+    /// The rows of both streams together, if there are as many as the policy has.
+    fn combine(&self, a: &Rows, b: &Rows) -> Option<Vec<Row>> {
+        let rows = self.plan.policy.rows().len();
+        let sums = || a.0.iter().zip(&b.0).map(|(a, b)| raise(&a.combine(b))).collect();
+        (a.0.len() == rows && b.0.len() == rows).then(sums)
+    }
+
+    /// Whether `rows` answer the i-th job.
+    fn is_right(&self, i: usize, rows: &Rows, rng: &mut (impl RngCore + CryptoRng)) -> bool {
+        let raised: Vec<_> = rows.0.iter().map(raise).collect();
+        let coins = RowCoins::draw(&mut Coins::of_seed(self.schedule.seeds()[i].clone()), &self.plan.policy);
+        raised.len() == self.plan.policy.rows().len()
+            && Check::new(raised.len(), rng).holds(&raised, &coins, self.plan)
     }
 }
 
@@ -478,4 +516,120 @@ fn number12(bytes: &[u8; 576]) -> Option<Gt> {
         element.fp6[i / 2 % 2].fp2[i / 4].fp[i % 2] = number?.into();
     }
     Some(Gt::from(Fp12::from(element)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Authority;
+    use rand_core::OsRng;
+
+    const HEADER: &[u8] = b"record 7";
+
+    fn policy() -> Policy {
+        "a@x and (b@x or a@x) and c@x and d@x and e@x and f@x".parse().unwrap()
+    }
+
+    #[test]
+    fn one_view_opens_nothing_and_both_open() {
+        let authority = Authority::setup("x".parse().unwrap(), &mut OsRng);
+        let plan = Plan::new(&policy(), [authority.public_key()]).unwrap();
+        let (pending, jobs) = plan.begin(HEADER, &mut OsRng).unwrap();
+        let rows = jobs.each_ref().map(|job| encrypt_rows(job, [authority.public_key()]).unwrap());
+        let (ciphertext, key) = pending.finish(&rows, &mut OsRng).unwrap();
+
+        // All that a helper knows of the mask e^z is its own part of z.
+        let z_of = |job: &RowsJob| Coins::of_seed(job.seed.clone()).scalar();
+        let [a, b] = jobs.each_ref().map(z_of);
+        for z in [a, b, a - b, Scalar::ZERO] {
+            let refused = ciphertext.accept(&Bls12381::gt_times(&z), HEADER);
+            assert_eq!(refused.map(|_| ()), Err(Error::Commitment));
+        }
+        let (_, opened) = ciphertext.accept(&Bls12381::gt_times(&(a + b)), HEADER).unwrap();
+        assert!(opened == key);
+    }
+
+    /// What the argument in the module's documentation rests on: no group that elements are left in has a
+    /// prime factor below 2^11.
+    #[test]
+    fn no_small_orders_are_left() {
+        const X: i128 = -0xd201_0000_0001_0000;
+        let is_prime = |n: i128| (2..n).take_while(|d| d * d <= n).all(|d| n % d != 0);
+        for prime in (2..1 << DIGIT_BITS).filter(|n| is_prime(*n)) {
+            // Modulo 9 times the prime, so that the divisions by 3 and by 9 come out.
+            let modulus = 9 * prime;
+            let x = X.rem_euclid(modulus);
+            let power = |n: u32| (0..n).fold(1, |product, _| product * x % modulus);
+            let sum = |terms: &[(i128, u32)]| {
+                terms.iter().map(|(c, n)| c * power(*n)).sum::<i128>().rem_euclid(modulus)
+            };
+            let in_g1 = sum(&[(1, 2), (-2, 1), (1, 0)]) / 3 % prime;
+            let in_g2 =
+                sum(&[(1, 8), (-4, 7), (5, 6), (-4, 4), (6, 3), (-4, 2), (-4, 1), (13, 0)]) / 9 % prime;
+            let order = sum(&[(1, 4), (-1, 2), (1, 0)]);
+            let p = (sum(&[(1, 2), (-2, 1), (1, 0)]) * order % modulus / 3 + x) % prime;
+            let in_gt = (p * p % prime * p % prime * p - p * p + 1).rem_euclid(prime);
+            assert_eq!(in_g1 == 0, [3, 11].contains(&prime), "{prime}");
+            assert_eq!(in_g2 == 0, [13, 23].contains(&prime), "{prime}");
+            assert!(in_gt != 0 && order % prime != 0, "{prime}");
+        }
+        assert_eq!((G1_ROOT, G2_ROOT), (3 * 11, 13 * 23));
+    }
+
+    /// An error of small order whose weight is a multiple of that order: the comparison of the whole cannot
+    /// notice, membership of the single digits does.
+    #[test]
+    fn every_digit_is_checked_for_membership() {
+        let four = [Gt::generator(); 4];
+        let error = order_4513();
+        let in_group = |element: &Gt| blst_fp12::from(Fp12::from(*element)).in_group();
+        assert!(is_cyclotomic(&error) && !in_group(&error));
+        // 4513 = 2 · 2048 + 417
+        let weights: [Weight; 4] = std::array::from_fn(|_| [417, 2, 0, 0, 0, 0]);
+        let mut wrong = four;
+        wrong[3] += error;
+        let anywhere = |_: &Gt| true;
+        let blind = product(&wrong, &weights, cyclotomic_square, anywhere);
+        assert!(blind.is_some() && blind == product(&four, &weights, cyclotomic_square, in_group));
+        assert!(product(&wrong, &weights, cyclotomic_square, in_group).is_none());
+    }
+
+    fn order_4513() -> Gt {
+        let vectors = include_str!("../../vectors/small_order_gt.txt");
+        let line = vectors.lines().find(|line| line.starts_with("4513 ")).unwrap();
+        let bytes = hex::decode(line.split(' ').nth(1).unwrap()).unwrap();
+        number12(bytes[..].try_into().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn products_agree_with_single_powers() {
+        for n in [0, 1, 4, 5, 6, 11] {
+            let check = Check::new(n, &mut OsRng);
+            let weights = &check.weights[..n];
+            let points: Vec<_> = (0..n).map(|_| G2Projective::random(OsRng)).collect();
+            let expected: G2Projective = points.iter().zip(weights).map(|(p, w)| p * scalar(w)).sum();
+            assert_eq!(product(&points, weights, Group::double, |_| true), Some(expected));
+            let points: Vec<_> = (0..n).map(|_| G1Projective::random(OsRng)).collect();
+            let mut terms: Vec<_> = points.iter().map(|p| (Secret::new(Scalar::random(OsRng)), *p)).collect();
+            if n > 2 {
+                terms[0].0 = Secret::new(-Scalar::ONE);
+                terms[1].0 = Secret::new(Scalar::ZERO);
+            }
+            let expected: G1Projective = terms.iter().map(|(s, p)| p * **s).sum();
+            assert_eq!(sum_of_multiples(&terms), expected);
+        }
+        let highest = Scalar::from(2).pow_vartime([66]) - Scalar::ONE;
+        assert_eq!(scalar(&[2047; DIGITS]), highest);
+        let point = G1Projective::generator();
+        assert_eq!(small_multiple(&point, G2_ROOT), point * Scalar::from(G2_ROOT));
+    }
+
+    #[test]
+    fn secrets_do_not_show_in_debug() {
+        let authority = Authority::setup("x".parse().unwrap(), &mut OsRng);
+        let plan = Plan::new(&"a@x".parse().unwrap(), [authority.public_key()]).unwrap();
+        let (pending, jobs) = plan.begin(HEADER, &mut OsRng).unwrap();
+        assert_eq!(format!("{:?}", jobs[0]), "RowsJob(seed [redacted], a@x)");
+        assert_eq!(format!("{pending:?}"), "Pending(secret [redacted], a@x)");
+    }
 }
