@@ -45,7 +45,8 @@ bench:
 bench-abe:
 	@packaging/setup.sh run
 	host/abe/peers/charm/run.sh build/charm
-	$(CARGO) run $(R) -p twinseal-abe-peers --example bench -- --out docs/benchmarks/abe --charm build/charm/times.csv
+	$(CARGO) run $(R) -p twinseal-abe-peers --example bench -- --charm build/charm/times.csv \
+		--out docs/benchmarks/abe --readme host/abe/peers/README.md
 
 bitstream:
 	@packaging/setup.sh bitstream

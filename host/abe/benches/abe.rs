@@ -5,9 +5,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use std::hint::black_box;
 use twinseal_abe::outsource::{Transformed, tkgen, transform};
 use twinseal_abe::rand_core::OsRng;
-use twinseal_abe::{
-    Attribute, Authority, Ciphertext, Error, Policy, UserId, decapsulate, encapsulate,
-};
+use twinseal_abe::{Attribute, Authority, Ciphertext, Error, Policy, UserId, decapsulate, encapsulate};
 
 fn at_10_attributes(criterion: &mut Criterion) {
     // Everything here is made from constants.

@@ -81,7 +81,8 @@ fn with_a_hash_like_rabes_every_strategy_succeeds() {
         y: FixedBase::new(&Bls12381::g2_times(&y)),
     };
     let issue = |user: &str, attribute: &str| {
-        Key::<Bls12381>::issue(&alpha, &y, &hash(user), &hash(attribute), &Scalar::random(OsRng))
+        Key::<Bls12381>::of_user(&alpha, &y, &hash(user))
+            .for_attribute(&hash(attribute), &Scalar::random(OsRng))
     };
     let row = |attribute: &str, lambda: Scalar, omega: Scalar| {
         Row::new(&public, &hash(attribute), &lambda, &omega, &Scalar::random(OsRng))

@@ -2,11 +2,11 @@
 //! in one run on one thread: `make bench-abe`.
 //!
 //! ```text
-//! bench [--quick] [--out FOLDER] [--charm FILE]
+//! bench [--quick] [--charm FILE] [--out FOLDER] [--readme FILE]
 //! ```
 //!
-//! Prints the tables; `--out` also writes them, every figure as CSV and the plot. `--quick` measures fewer
-//! sizes with fewer repetitions and is for trying out.
+//! Prints the tables. `--out` writes every figure as CSV, and the plot; `--readme` replaces the tables between
+//! the marks in a file. `--quick` measures fewer sizes with fewer repetitions and is for trying out.
 
 mod figures;
 mod measure;
@@ -21,14 +21,18 @@ use measure::Effort;
 use std::error::Error;
 use std::path::PathBuf;
 
+/// Around the tables in a readme.
+const MARKS: [&str; 2] = ["<!-- written by make bench-abe -->", "<!-- until here -->"];
+
 fn main() -> Result<(), Box<dyn Error>> {
-    let (mut quick, mut out, mut charm) = (false, None, None);
+    let (mut quick, mut charm, mut out, mut readme) = (false, None, None, None);
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
         match argument.as_str() {
             "--quick" => quick = true,
             "--out" => out = Some(PathBuf::from(value()?)),
+            "--readme" => readme = Some(PathBuf::from(value()?)),
             "--charm" => charm = Some(PathBuf::from(value()?)),
             _ => return Err(format!("unknown argument {argument}; see the top of main.rs").into()),
         }
@@ -53,9 +57,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("{report}");
     if let Some(folder) = out {
         std::fs::create_dir_all(&folder)?;
-        std::fs::write(folder.join("table.md"), &report)?;
         std::fs::write(folder.join("figures.csv"), figures.csv())?;
         std::fs::write(folder.join("fig4b.svg"), report::fig4b(&figures, sizes))?;
+    }
+    if let Some(file) = readme {
+        let text = std::fs::read_to_string(&file)?;
+        let (before, rest) = text.split_once(MARKS[0]).ok_or("the readme has no first mark")?;
+        let (_, after) = rest.split_once(MARKS[1]).ok_or("the readme has no second mark")?;
+        std::fs::write(&file, format!("{before}{}\n{report}{}{after}", MARKS[0], MARKS[1]))?;
     }
     Ok(())
 }

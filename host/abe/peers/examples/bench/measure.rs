@@ -16,12 +16,12 @@ pub(crate) struct Effort {
 }
 
 impl Effort {
-    pub(crate) const FULL: Self = Self { least: 3, budget: Duration::from_millis(400), most: 100 };
+    pub(crate) const FULL: Self = Self { least: 3, budget: Duration::from_millis(250), most: 100 };
     pub(crate) const QUICK: Self = Self { least: 1, budget: Duration::from_millis(40), most: 10 };
 
     /// How long to run a measurement of throughput.
     pub(crate) fn throughput_budget(self) -> Duration {
-        self.budget * 3
+        self.budget * 8
     }
 }
 
