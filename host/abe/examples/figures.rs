@@ -46,8 +46,8 @@ fn main() -> Result<(), Error> {
                 fastest_ms(|| decapsulate_checked(&ciphertext, header, &user, &keys, publics))?;
             let (transform_ms, transformed) = fastest_ms(|| transform(&ciphertext, &tk))?;
             let transformed = transformed.to_bytes();
-            // What a reader does with the bytes a helper sent.
-            let finish = || rk.finish(&ciphertext, header, &Transformed::from_bytes(&transformed)?);
+            // What a reader does with the bytes of the ciphertext and those a helper sent.
+            let finish = || rk.finish_encoded(&bytes, header, &Transformed::from_bytes(&transformed)?);
             let (finish_ms, finished) = fastest_ms(finish)?;
             assert!(opened == key && finished == key);
             println!(

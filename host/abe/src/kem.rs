@@ -28,6 +28,7 @@ use ff::Field;
 use hkdf::Hkdf;
 use rand_core::{CryptoRng, RngCore};
 use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZero;
@@ -241,20 +242,12 @@ impl Ciphertext {
     /// together, only a reader can tell. Fails with [`Error::Encoding`] or an error of the policy.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
         let mut reader = Reader::new(Kind::Ciphertext, bytes)?;
-        let mode = match reader.array()? {
-            [1] => Mode::Derived,
-            [2] => Mode::Precomputed,
-            _ => return Err(reader.error("an unknown mode")),
-        };
-        let policy: Policy = reader.parsed()?;
-        let key_ids =
-            authorities(&policy).iter().map(|_| reader.array().map(KeyId)).collect::<Result<_, Error>>()?;
+        let preamble = Preamble::read(&mut reader)?;
         let c0 = reader.gt()?;
-        let rows = policy.rows().iter().map(|_| reader.row()).collect::<Result<_, Error>>()?;
+        let rows = preamble.policy.rows().iter().map(|_| reader.row()).collect::<Result<_, Error>>()?;
         let commitment = reader.array()?;
         reader.finish()?;
-        let body = Body { preamble: Preamble { mode, policy, key_ids }, c0, rows };
-        Ok(Self { body, commitment, encoded: bytes.to_vec() })
+        Ok(Self { body: Body { preamble, c0, rows }, commitment, encoded: bytes.to_vec() })
     }
 
     /// The parts of an opening with those of the `held` keys that are of the right generation.
@@ -265,14 +258,45 @@ impl Ciphertext {
         self.body.openings(held)
     }
 
+    fn face(&self) -> Face<'_> {
+        let Body { preamble, c0, .. } = &self.body;
+        Face { preamble: Cow::Borrowed(preamble), c0: *c0, encoded: &self.encoded }
+    }
+
+    /// The secret R and the shared key, if the mask e^z is right.
+    pub(crate) fn accept(&self, mask: &Gt, header: &[u8]) -> Result<(Secret<Gt>, SharedKey), Error> {
+        self.face().accept(mask, header)
+    }
+}
+
+/// What it takes of a ciphertext to finish its opening once the mask is known: everything but its rows, which
+/// are hashed only.
+pub(crate) struct Face<'a> {
+    preamble: Cow<'a, Preamble>,
+    c0: Gt,
+    encoded: &'a [u8],
+}
+
+impl<'a> Face<'a> {
+    /// Reads what it needs of a ciphertext's encoding.
+    pub(crate) fn from_bytes(encoded: &'a [u8]) -> Result<Self, Error> {
+        let mut reader = Reader::new(Kind::Ciphertext, encoded)?;
+        let preamble = Preamble::read(&mut reader)?;
+        let c0 = reader.gt()?;
+        preamble.policy.rows().iter().try_for_each(|_| reader.array::<ROW_BYTES>().map(|_| ()))?;
+        reader.array::<COMMITMENT_BYTES>()?;
+        reader.finish()?;
+        Ok(Self { preamble: Cow::Owned(preamble), c0, encoded })
+    }
+
     /// The secret R and the shared key, if the mask e^z is right: R = C0 / e^z must give the same z again,
     /// and be the one committed to.
     pub(crate) fn accept(&self, mask: &Gt, header: &[u8]) -> Result<(Secret<Gt>, SharedKey), Error> {
-        let secret = Secret::new(self.body.c0 - mask);
-        let schedule = Schedule::new(&secret, header, &self.body.preamble)?;
-        let body_bytes = &self.encoded[..self.encoded.len() - COMMITMENT_BYTES];
-        let transcript = Sha256::digest(body_bytes);
-        let committed = schedule.commitment(&transcript).ct_eq(&self.commitment);
+        let secret = Secret::new(self.c0 - mask);
+        let schedule = Schedule::new(&secret, header, &self.preamble)?;
+        let (body, commitment) = self.encoded.split_at(self.encoded.len() - COMMITMENT_BYTES);
+        let transcript = Sha256::digest(body);
+        let committed = schedule.commitment(&transcript).ct_eq(commitment);
         let same_mask = Fp12::from(*schedule.mask()).ct_eq(&Fp12::from(*mask));
         if bool::from(committed & same_mask) {
             Ok((secret, schedule.shared_key(&transcript)))
@@ -344,6 +368,18 @@ impl Preamble {
     pub(crate) fn new(mode: Mode, policy: &Policy, publics: &Publics<'_>) -> Self {
         let key_ids = publics.keys.iter().map(|key| key.id()).collect();
         Self { mode, policy: policy.clone(), key_ids }
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, Error> {
+        let mode = match reader.array()? {
+            [1] => Mode::Derived,
+            [2] => Mode::Precomputed,
+            _ => return Err(reader.error("an unknown mode")),
+        };
+        let policy: Policy = reader.parsed()?;
+        let key_id = |_| reader.array().map(KeyId);
+        let key_ids = authorities(&policy).iter().map(key_id).collect::<Result<_, Error>>()?;
+        Ok(Self { mode, policy, key_ids })
     }
 
     fn write(&self, writer: &mut Writer) {

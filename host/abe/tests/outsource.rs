@@ -43,8 +43,35 @@ fn a_transform_finishes_through_bytes_and_by_engine() {
         let transformed = Transformed::from_bytes(&transformed.to_bytes()).unwrap();
         assert_eq!(rk.finish(&ciphertext, HEADER, &transformed).unwrap(), key, "{policy}");
         assert_eq!(rk.finish(&ciphertext, b"other", &transformed), Err(Error::TransformRejected));
+        let encoded = ciphertext.to_bytes();
+        assert_eq!(rk.finish_encoded(&encoded, HEADER, &transformed).unwrap(), key, "{policy}");
+        assert_eq!(rk.finish_encoded(&encoded, b"", &transformed), Err(Error::TransformRejected));
         let too_long = rk.finish(&ciphertext, &[0; 64 * 1024 + 1], &transformed).unwrap_err();
         assert_eq!(too_long.code(), "TSL-ABE-014");
+    }
+}
+
+/// Rows are not parsed when finishing from bytes; every byte counts all the same.
+#[test]
+fn finishing_from_bytes_accepts_no_altered_byte() {
+    let world = World::new();
+    let (tk, rk) = tkgen(&world.user, &world.keys, &mut OsRng).unwrap();
+    let (ciphertext, key) = world.encapsulate("a@x or b@x");
+    let transformed = transform(&ciphertext, &tk).unwrap();
+    let encoded = ciphertext.to_bytes();
+    assert_eq!(rk.finish_encoded(&encoded, HEADER, &transformed).unwrap(), key);
+    let mut rejected = 0;
+    for position in 0..encoded.len() {
+        let mut altered = encoded.clone();
+        altered[position] ^= 1 << (position % 8);
+        let error = rk.finish_encoded(&altered, HEADER, &transformed).unwrap_err();
+        rejected += usize::from(error == Error::TransformRejected);
+    }
+    // Two rows and the commitment, at least.
+    assert!(rejected >= 2 * 528 + 32, "{rejected}");
+    for altered in [&encoded[1..], &encoded[..encoded.len() - 1], &[&encoded[..], &[0]].concat()] {
+        let error = rk.finish_encoded(altered, HEADER, &transformed).unwrap_err();
+        assert_eq!(error.code(), "TSL-ABE-013");
     }
 }
 

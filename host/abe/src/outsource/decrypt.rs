@@ -14,10 +14,10 @@ use crate::authority::{AttributeKey, KeyId};
 use crate::codec::{GT_BYTES, Kind, Reader, Writer, gt_from_bytes};
 use crate::curve::{Curve, Group};
 use crate::groups::{Bls12381, Secret, hash_user, normalised, random_scalar};
-use crate::kem::{Ciphertext, SharedKey};
+use crate::kem::{Ciphertext, Face, SharedKey};
 use crate::scheme::{self, Job, Key};
 use crate::{Attribute, Error, UserId};
-use blstrs::{G1Projective, Scalar};
+use blstrs::{G1Projective, Gt, Scalar};
 use rand_core::{CryptoRng, RngCore};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -167,8 +167,30 @@ impl RetrievingKey {
         header: &[u8],
         transformed: &Transformed,
     ) -> Result<SharedKey, Error> {
+        self.finish_with(transformed, |mask| ciphertext.accept(mask, header))
+    }
+
+    /// Like [`Self::finish`], from the [`Ciphertext::to_bytes`] of the ciphertext. Its rows are the helper's
+    /// business and are not parsed here, which otherwise costs more than finishing itself.
+    ///
+    /// Fails as `finish` does, or with [`Error::Encoding`] or an error of the policy.
+    pub fn finish_encoded(
+        &self,
+        ciphertext: &[u8],
+        header: &[u8],
+        transformed: &Transformed,
+    ) -> Result<SharedKey, Error> {
+        let face = Face::from_bytes(ciphertext)?;
+        self.finish_with(transformed, |mask| face.accept(mask, header))
+    }
+
+    fn finish_with(
+        &self,
+        transformed: &Transformed,
+        accept: impl FnOnce(&Gt) -> Result<(Secret<Gt>, SharedKey), Error>,
+    ) -> Result<SharedKey, Error> {
         let mask = Secret::new(transformed.0.unblind(&self.b));
-        match ciphertext.accept(&mask, header) {
+        match accept(&mask) {
             Ok((_, key)) => Ok(key),
             Err(Error::Commitment) => Err(Error::TransformRejected),
             Err(error) => Err(error),
