@@ -85,7 +85,8 @@ pub mod threshold;
 pub mod time;
 
 pub use attribute::{
-    Attribute, AuthorityId, Claim, MAX_ATTRIBUTE_BYTES, MAX_NAME_BYTES, MAX_USER_ID_BYTES, NumberClaim, UserId,
+    Attribute, AuthorityId, Claim, MAX_ATTRIBUTE_BYTES, MAX_NAME_BYTES, MAX_USER_ID_BYTES, NumberClaim,
+    UserId,
 };
 pub use authority::{AttributeKey, Authority, KeyId, PublicKey};
 pub use error::Error;

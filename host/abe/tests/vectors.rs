@@ -39,7 +39,7 @@ impl RngCore for Reproducible {
 
     fn fill_bytes(&mut self, bytes: &mut [u8]) {
         for byte in bytes {
-            if self.drawn % 32 == 0 {
+            if self.drawn.is_multiple_of(32) {
                 self.block = Sha256::digest((self.drawn as u64 / 32).to_be_bytes()).into();
             }
             *byte = self.block[self.drawn % 32];
