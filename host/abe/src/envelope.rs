@@ -6,7 +6,7 @@
 //!
 //! binding       = SHA-256(associated data) ‖ log2 of the chunk size ‖ commitment of the body
 //! ciphertext    = encapsulation of a shared key under the policy, with the binding as its header
-//! sealed secret = AES-256-GCM(HKDF-Expand(shared key, "wrap" ‖ binding), nonce 0, secret of the body key)
+//! sealed secret = AES-256-GCM(HKDF(shared key, "wrap"), nonce 0, secret of the body key)
 //! ```
 //!
 //! They are two files because they live differently: the body never changes and may be stored under its
@@ -109,15 +109,14 @@ impl Header {
     /// A header from an encapsulation made elsewhere (outsourced, or precomputed) for the binding of `key`
     /// ([`binding`]). Fails with [`Error::Commitment`].
     pub fn wrap(key: &BodyKey, ciphertext: Ciphertext, shared_key: &SharedKey) -> Result<Self, Error> {
-        let binding = binding(key);
         let mut sealed_secret = Zeroizing::new([0; SEALED_SECRET_BYTES]);
         let (secret, tag) = sealed_secret.split_at_mut(SECRET_BYTES);
         secret.copy_from_slice(key.secret());
-        let made = wrapping(shared_key, &binding)
+        let made = wrapping(shared_key)
             .encrypt_inout_detached(&Nonce::<Aes256Gcm>::default(), b"", secret.into())
             .map_err(|_| Error::Commitment)?;
         tag.copy_from_slice(&made);
-        Ok(Self { binding, sealed_secret: *sealed_secret, ciphertext })
+        Ok(Self { binding: binding(key), sealed_secret: *sealed_secret, ciphertext })
     }
 
     /// The body key, for a permitted reader who knows `aad`.
@@ -142,7 +141,7 @@ impl Header {
         let (sealed, tag) = self.sealed_secret.split_at(SECRET_BYTES);
         secret.copy_from_slice(sealed);
         let tag: &Tag<Aes256Gcm> = tag.try_into().map_err(|_| Error::Commitment)?;
-        wrapping(shared_key, &self.binding)
+        wrapping(shared_key)
             .decrypt_inout_detached(&Nonce::<Aes256Gcm>::default(), b"", (&mut secret[..]).into(), tag)
             .map_err(|_| Error::Commitment)?;
         let (aad_hash, chunk) = self.parameters()?;
@@ -232,11 +231,11 @@ pub fn binding(key: &BodyKey) -> [u8; BINDING_BYTES] {
     binding
 }
 
-/// The cipher that seals one body's secret under one shared key.
-fn wrapping(shared_key: &SharedKey, binding: &[u8; BINDING_BYTES]) -> Aes256Gcm {
+/// The cipher that seals one body's secret under one shared key, which is bound to the binding already.
+fn wrapping(shared_key: &SharedKey) -> Aes256Gcm {
     let hkdf = Hkdf::<Sha256>::new(Some(b"TWINSEAL-V01-ENVELOPE"), shared_key.as_bytes());
     let mut key = Zeroizing::new([0; 32]);
-    let expanded = hkdf.expand_multi_info(&[b"wrap", binding], &mut *key);
+    let expanded = hkdf.expand(b"wrap", &mut *key);
     // RFC 5869 allows up to 255 hashes of output; this is one.
     assert!(expanded.is_ok());
     Aes256Gcm::new((&*key).into())
@@ -256,5 +255,43 @@ fn copy(reader: &mut impl Read, writer: &mut impl Write, chunk: ChunkSize) -> Re
             Err(error) if error.kind() == io::ErrorKind::Interrupted => (),
             Err(error) => return Err(error.into()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Authority;
+    use rand_core::OsRng;
+
+    /// A sender who seals another secret than the one the binding commits to, so that readers who were
+    /// given different headers for one body would see different things.
+    #[test]
+    fn a_secret_that_is_not_committed_to_is_refused() {
+        let authority = Authority::setup("x".parse().unwrap(), &mut OsRng);
+        let user: UserId = "alice".parse().unwrap();
+        let keys = authority.issue(&user, [&"a@x".parse().unwrap()], &mut OsRng).unwrap();
+        let fresh = || Sealer::new(Vec::new(), b"aad", ChunkSize::default(), &mut OsRng).unwrap().1;
+        let (committed, sealed) = (fresh(), fresh());
+        let policy = "a@x".parse().unwrap();
+        let (ciphertext, shared_key) =
+            encapsulate(&policy, [authority.public_key()], &binding(&committed), &mut OsRng).unwrap();
+        let honest = Header::wrap(&committed, ciphertext.clone(), &shared_key).unwrap();
+        assert_eq!(honest.open(b"aad", &user, &keys), Ok(committed));
+        let mut dishonest = Header::wrap(&sealed, ciphertext, &shared_key).unwrap();
+        dishonest.binding = honest.binding;
+        assert_eq!(dishonest.open(b"aad", &user, &keys), Err(Error::Commitment));
+    }
+
+    #[test]
+    fn a_chunk_size_out_of_range_is_refused_at_once() {
+        let authority = Authority::setup("x".parse().unwrap(), &mut OsRng);
+        let (_, key) = Sealer::new(Vec::new(), b"aad", ChunkSize::default(), &mut OsRng).unwrap();
+        let header =
+            Header::new(&key, &"a@x".parse().unwrap(), [authority.public_key()], &mut OsRng).unwrap();
+        let mut bytes = header.to_bytes();
+        assert_eq!(Header::from_bytes(&bytes).as_ref(), Ok(&header));
+        bytes[MAGIC.len() + 1 + 32] = 31;
+        assert_eq!(Header::from_bytes(&bytes).unwrap_err().code(), "TSL-ABE-013");
     }
 }

@@ -208,7 +208,7 @@ fn an_error_stays_an_error() {
     }
 }
 
-/// Takes `room` bytes, then fails.
+/// Takes `room` bytes, fails once, and works again.
 struct Disk {
     room: usize,
 }
@@ -216,6 +216,7 @@ struct Disk {
 impl Write for Disk {
     fn write(&mut self, data: &[u8]) -> io::Result<usize> {
         if self.room == 0 {
+            self.room = usize::MAX;
             return Err(io::ErrorKind::StorageFull.into());
         }
         let count = data.len().min(self.room);

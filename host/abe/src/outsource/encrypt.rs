@@ -47,11 +47,12 @@ use crate::{Attribute, Error};
 use blst::blst_fp12;
 use blstrs::{Fp, Fp12, G1Affine, G1Projective, G2Affine, G2Projective, Gt, Scalar};
 use ff::Field;
-use group::Group;
+use group::prime::PrimeCurveAffine;
+use group::{Curve as _, Group};
 use rand_core::{CryptoRng, RngCore};
 use std::collections::BTreeMap;
 use std::fmt;
-use subtle::{Choice, ConditionallyNegatable, ConditionallySelectable, ConstantTimeEq};
+use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 use zeroize::Zeroizing;
 
 /// What roots helpers send of points of G1 and G2.
@@ -62,6 +63,10 @@ const DIGITS: usize = 6;
 const DIGIT_BITS: usize = 11;
 /// How many elements share a table of subset products.
 const CHUNK: usize = 5;
+/// Bits of a signed digit of a secret scalar, how many of them there are, and how many multiples they take.
+const WIDTH: usize = 5;
+const SIGNED_DIGITS: usize = 52;
+const MULTIPLES: usize = 1 << (WIDTH - 1);
 
 /// What one helper is asked to do. **Secret from the other helper**, and from everybody else.
 #[derive(Clone, PartialEq, Eq)]
@@ -81,9 +86,9 @@ impl Eq for Rows {}
 pub struct Plan<'a> {
     policy: Policy,
     publics: Publics<'a>,
-    /// F of every attribute, once.
-    hashed: Vec<G1Projective>,
-    /// For every row, the index of its attribute in `hashed`.
+    /// Of every attribute, once, the multiples of F by 1 to 16.
+    multiples: Vec<[G1Affine; MULTIPLES]>,
+    /// For every row, the index of its attribute in `multiples`.
     attribute_of: Vec<usize>,
 }
 
@@ -131,15 +136,15 @@ impl<'a> Plan<'a> {
     pub fn new(policy: &Policy, public_keys: impl IntoIterator<Item = &'a PublicKey>) -> Result<Self, Error> {
         let publics = Publics::new(policy, public_keys)?;
         let mut indices = BTreeMap::new();
-        let mut hashed = Vec::new();
+        let mut multiples = Vec::new();
         let mut attribute_of = Vec::with_capacity(policy.rows().len());
         for attribute in policy.rows() {
             attribute_of.push(*indices.entry(attribute).or_insert_with(|| {
-                hashed.push(hash_attribute(attribute));
-                hashed.len() - 1
+                multiples.push(multiples_of(&hash_attribute(attribute)));
+                multiples.len() - 1
             }));
         }
-        Ok(Self { policy: policy.clone(), publics, hashed, attribute_of })
+        Ok(Self { policy: policy.clone(), publics, multiples, attribute_of })
     }
 
     /// Begins an encryption bound to `header`, and gives the two helpers' jobs.
@@ -280,7 +285,7 @@ impl Check {
         let (weights, c3_weights) = self.weights.split_at(rows.len());
         let mut lambda_sum = Secret::new(Scalar::ZERO);
         let mut in_g2_sum = Secret::new(Scalar::ZERO);
-        let mut of_attribute = vec![Secret::new(Scalar::ZERO); plan.hashed.len()];
+        let mut of_attribute = vec![Secret::new(Scalar::ZERO); plan.multiples.len()];
         let mut of_authority: BTreeMap<KeyId, (&PublicKey, Secret<Scalar>, Secret<Scalar>)> = BTreeMap::new();
         for (x, (weight, c3_weight)) in weights.iter().zip(c3_weights).enumerate() {
             let (weight, c3_weight) = (scalar(weight), scalar(c3_weight));
@@ -301,7 +306,7 @@ impl Check {
         let in_group = |element: &Gt| blst_fp12::from(Fp12::from(*element)).in_group();
         let torsion_free = |point: &G2Projective| G2Affine::from(point).is_torsion_free().into();
         let torsion_free_in_g1 = |point: &G1Projective| G1Affine::from(point).is_torsion_free().into();
-        let terms: Vec<_> = of_attribute.into_iter().zip(plan.hashed.iter().copied()).collect();
+        let terms: Vec<_> = of_attribute.into_iter().zip(&plan.multiples).collect();
 
         in_gt.iter().all(is_cyclotomic)
             && product(&in_gt, weights, cyclotomic_square, in_group).is_some_and(|product| {
@@ -366,46 +371,54 @@ fn is_cyclotomic(element: &Gt) -> bool {
     f_p4 * f == f_p2 && f != Fp12::ZERO
 }
 
-/// The sum of secret scalars times public points, in a fixed sequence of operations and memory
-/// accesses: signed digits of 4 bits, doublings shared.
-fn sum_of_multiples(terms: &[(Secret<Scalar>, G1Projective)]) -> G1Projective {
-    let prepare = |(scalar, point): &(Secret<Scalar>, G1Projective)| {
-        let mut multiples = [*point; 8];
-        for i in 1..multiples.len() {
-            multiples[i] = multiples[i - 1] + point;
-        }
-        (signed_digits(scalar), multiples)
-    };
-    let terms: Vec<_> = terms.iter().map(prepare).collect();
-    (0..64).rev().fold(<G1Projective as Group>::identity(), |mut sum, d| {
-        for _ in 0..4 {
+/// The sum of secret scalars times public points, given by their multiples, in a fixed sequence of
+/// operations and memory accesses: signed digits of 5 bits, doublings shared.
+fn sum_of_multiples(terms: &[(Secret<Scalar>, &[G1Affine; MULTIPLES])]) -> G1Projective {
+    let terms: Vec<_> = terms.iter().map(|(scalar, multiples)| (signed_digits(scalar), multiples)).collect();
+    (0..SIGNED_DIGITS).rev().fold(<G1Projective as Group>::identity(), |mut sum, d| {
+        for _ in 0..WIDTH {
             sum = sum.double();
         }
         for (digits, multiples) in &terms {
             let sign = digits[d] >> 7;
             let magnitude = (digits[d] ^ sign) - sign;
-            let mut multiple = <G1Projective as Group>::identity();
+            let mut multiple = G1Affine::identity();
             for (i, candidate) in multiples.iter().enumerate() {
                 multiple.conditional_assign(candidate, magnitude.ct_eq(&(i as i8 + 1)));
             }
-            multiple.conditional_negate(Choice::from((sign & 1) as u8));
+            let raw = multiple.as_mut();
+            let y = Fp::from(raw.y);
+            raw.y = Fp::conditional_select(&y, &-y, Choice::from((sign & 1) as u8)).into();
             sum += multiple;
         }
         sum
     })
 }
 
-/// A scalar as digits from -7 to 8 in base 16, the lowest first. The highest cannot overflow: the group
-/// order begins with 7.
-fn signed_digits(scalar: &Scalar) -> Zeroizing<[i8; 64]> {
-    let bytes = Zeroizing::new(scalar.to_bytes_le());
-    let mut digits = Zeroizing::new([0; 64]);
+fn multiples_of(point: &G1Projective) -> [G1Affine; MULTIPLES] {
+    let mut multiples = [*point; MULTIPLES];
+    for i in 1..multiples.len() {
+        multiples[i] = multiples[i - 1] + point;
+    }
+    let mut affine = [G1Affine::identity(); MULTIPLES];
+    G1Projective::batch_normalize(&multiples, &mut affine);
+    affine
+}
+
+/// A scalar as digits from -15 to 16 in base 32, the lowest first. There is room for a carry beyond its
+/// 255 bits.
+fn signed_digits(scalar: &Scalar) -> Zeroizing<[i8; SIGNED_DIGITS]> {
+    let mut bytes = Zeroizing::new([0; 34]);
+    bytes[..32].copy_from_slice(&*Zeroizing::new(scalar.to_bytes_le()));
+    let mut digits = Zeroizing::new([0; SIGNED_DIGITS]);
     let mut carry = 0;
     for (d, digit) in digits.iter_mut().enumerate() {
-        let value = (bytes[d / 2] >> (4 * (d % 2)) & 15) as i8 + carry;
-        // 1 if the value is above 8.
-        carry = (8 - value) >> 7 & 1;
-        *digit = value - (carry << 4);
+        let bit = WIDTH * d;
+        let two_bytes = u16::from_le_bytes([bytes[bit / 8], bytes[bit / 8 + 1]]);
+        let value = (two_bytes >> (bit % 8) & 31) as i8 + carry;
+        // 1 if the value is above 16.
+        carry = (16 - value) >> 7 & 1;
+        *digit = value - (carry << WIDTH);
     }
     digits
 }
@@ -610,12 +623,14 @@ mod tests {
             let expected: G2Projective = points.iter().zip(weights).map(|(p, w)| p * scalar(w)).sum();
             assert_eq!(product(&points, weights, Group::double, |_| true), Some(expected));
             let points: Vec<_> = (0..n).map(|_| G1Projective::random(OsRng)).collect();
-            let mut terms: Vec<_> = points.iter().map(|p| (Secret::new(Scalar::random(OsRng)), *p)).collect();
+            let multiples: Vec<_> = points.iter().map(multiples_of).collect();
+            let mut terms: Vec<_> =
+                multiples.iter().map(|m| (Secret::new(Scalar::random(OsRng)), m)).collect();
             if n > 2 {
                 terms[0].0 = Secret::new(-Scalar::ONE);
                 terms[1].0 = Secret::new(Scalar::ZERO);
             }
-            let expected: G1Projective = terms.iter().map(|(s, p)| p * **s).sum();
+            let expected: G1Projective = terms.iter().map(|(s, m)| m[0] * **s).sum();
             assert_eq!(sum_of_multiples(&terms), expected);
         }
         let highest = Scalar::from(2).pow_vartime([66]) - Scalar::ONE;
