@@ -517,6 +517,11 @@ impl Group {
         self.verification_keys.len() as u8
     }
 
+    /// What the partial keys of `participant`, from 1, verify under.
+    pub fn verification_key(&self, participant: u8) -> Option<&PublicKey> {
+        self.verification_keys.get(usize::from(participant).wrapping_sub(1))
+    }
+
     /// A hash of all of it, for the participants to compare.
     pub fn fingerprint(&self) -> &[u8; 32] {
         &self.fingerprint
@@ -526,8 +531,7 @@ impl Group {
     ///
     /// Fails with [`Error::PartialKeysWrong`].
     pub fn verify(&self, partial: &PartialKey) -> Result<(), Error> {
-        let key = self.verification_keys.get(usize::from(partial.participant).wrapping_sub(1));
-        match key {
+        match self.verification_key(partial.participant) {
             Some(key) if partial.key.verify(key).is_ok() => Ok(()),
             _ => Err(partial.wrong()),
         }

@@ -253,6 +253,8 @@ fn nobody_needs_more_than_the_public_key() {
     let keys = group.combine(&partials(&shares, &[1, 2], &["a@x", "b@x"])).unwrap();
     opens(&PublicKey::from_bytes(&group.public_key().to_bytes()).unwrap(), &keys).unwrap();
     assert_eq!((group.threshold(), group.participants(), shares[1].index()), (2, 2, 2));
+    assert_ne!(group.verification_key(1), group.verification_key(2));
+    assert!(group.verification_key(0).is_none() && group.verification_key(3).is_none());
     assert_eq!(shares[0].group(), group.fingerprint());
     let shown = format!("{:?}", shares[0]);
     assert!(shown.contains("secrets: [redacted]"), "{shown}");
