@@ -1,6 +1,6 @@
 //! `twinseal-abe`.
 
-use crate::figures::{Figures, ONLINE, OURS, OWNER, PLAN};
+use crate::figures::{Figures, ONLINE, OURS, OWNER, OWNER_OF_FOUR, PLAN};
 use crate::measure::{Effort, measure as time, measure_prepared as time_prepared};
 use std::time::Instant;
 use twinseal_abe::outsource::{self, Pending, Plan, Pool, Rows, RowsJob, Transformed, encrypt_rows};
@@ -89,6 +89,19 @@ pub(crate) fn measure(n: usize, effort: Effort, figures: &mut Figures) -> Result
     assert_eq!(decapsulate(&outsourced, HEADER, user, &keys)?, key_outsourced);
     figures.add(OURS, OWNER, n, begin_times + finish_times);
 
+    // Four helpers, each job done twice.
+    let begin_and_wait_for_four = || {
+        let (pending, jobs) = plan.begin(HEADER, &mut OsRng)?;
+        Ok::<_, Error>((pending, answers(&jobs)?, answers(&jobs)?))
+    };
+    let agree = |(pending, first, second): (Pending<'_>, [Vec<u8>; 2], [Vec<u8>; 2])| {
+        let answers = [&first, &second].map(|pair| pair.each_ref().map(|answer| &answer[..]));
+        pending.finish_agreed(&answers, &mut OsRng)
+    };
+    let (finish_times, finished) = time_prepared(effort, begin_and_wait_for_four, |waiting| agree(waiting?));
+    finished?;
+    figures.add(OURS, OWNER_OF_FOUR, n, begin_times + finish_times);
+
     let fill = || {
         let mut pool = Pool::new();
         pool.prepare(&world.policy, publics, 1, &mut OsRng).map(|()| pool)
@@ -128,6 +141,10 @@ pub(crate) fn measure(n: usize, effort: Effort, figures: &mut Figures) -> Result
     let (times, finished) = time(effort, finish);
     assert_eq!(finished?, key);
     figures.add(OURS, "finish", n, times);
+    let finish = || retrieving_key.finish_encoded(&bytes, HEADER, &Transformed::from_bytes(&answer)?);
+    let (times, finished) = time(effort, finish);
+    assert_eq!(finished?, key);
+    figures.add(OURS, "finish_encoded", n, times);
     Ok(())
 }
 
