@@ -2,10 +2,10 @@
 //! it must withstand. The demo runs the same [`Node`] as the daemon, in a folder of its own.
 
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
-use twinseal_abe::outsource::{self, Transformed};
+use twinseal_abe::outsource::{self, Plan, Transformed};
 use twinseal_abe::time::Epoch;
 use twinseal_abe::{AttributeKey, Claim, Policy};
 use twinseal_driver::Provider;
@@ -15,8 +15,11 @@ use zeroize::Zeroizing;
 
 use crate::Error;
 use crate::answers::Method;
-use crate::authority::request::{Request, accept};
+use crate::authority::Authorities;
+use crate::authority::ceremony::Terms;
+use crate::authority::request::{Accepted, Request, accept};
 use crate::config::{Config, EngineChoice};
+use crate::home::Home;
 use crate::identity::Identity;
 use crate::node::{Node, Stored};
 use crate::reader::ReaderKeys;
@@ -89,7 +92,8 @@ impl<F: FnMut(&Step)> Demo<F> {
         self.outsource(&node, signed).await?;
         self.finish(&node, &upload, number).await?;
         self.attack(&node, &sealed, data_dir).await?;
-        self.time_and_revocation(&node, number).await
+        self.time_and_revocation(&node, number).await?;
+        self.threshold(&node)
     }
 
     fn end(&mut self, step: Recorder) {
@@ -253,6 +257,34 @@ impl<F: FnMut(&Step)> Demo<F> {
             "a permitted reader decapsulates the key that was encapsulated",
             agreed == signed.sections.len(),
             format!("{agreed} of {} policies", signed.sections.len()),
+        );
+
+        let policy = signed.stream()?.access.policy.parse()?;
+        let plan = Plan::new(&policy, publics.iter().map(|key| &**key))?;
+        let (pending, jobs) = plan.begin(b"demonstration", rng)?;
+        let work = |job| outsource::encrypt_rows(job, publics.iter().map(|key| &**key));
+        let rows = [work(&jobs[0])?, work(&jobs[1])?];
+        let started = Instant::now();
+        let (ciphertext, sent) = pending.finish(&rows, rng)?;
+        step.evidence(
+            "outsourced",
+            format!(
+                "two helpers made the rows of the stream's policy, checked and joined in {:.1} ms",
+                started.elapsed().as_secs_f64() * 1e3
+            ),
+        );
+        let received =
+            twinseal_abe::decapsulate(&ciphertext, b"demonstration", &physician.user, &physician.keys);
+        step.check(
+            "what two helpers encrypted opens like any other",
+            received.as_ref().is_ok_and(|received| *received == sent),
+            outcome(&received),
+        );
+        let (pending, _) = plan.begin(b"demonstration", rng)?;
+        step.refused(
+            "helpers that return rows of other coins",
+            pending.finish(&rows, rng).map_err(Error::from),
+            &["TSL-ABE-035"],
         );
         step.missing("X-Wing for named recipients: attribute encryption alone is not post-quantum");
         self.end(step);
@@ -428,7 +460,7 @@ impl<F: FnMut(&Step)> Demo<F> {
         let transformed = Transformed::from_bytes(&answer.transformed)?;
         // The header is wrong on purpose: how long the arithmetic takes does not depend on it.
         let times = [
-            timed(|| drop(retrieving.finish(&ciphertext, b"", &transformed))),
+            timed(|| drop(retrieving.finish_encoded(&stream.access.encapsulation, b"", &transformed))),
             timed(|| drop(twinseal_abe::decapsulate(&ciphertext, b"", &reader.keys.user, &reader.keys.keys))),
         ];
         step.evidence(
@@ -546,6 +578,69 @@ impl<F: FnMut(&Step)> Demo<F> {
         researcher.ask(node, "researcher@institute")?;
         let opened = stream.open_with_attributes(header, &body, &researcher.keys);
         step.check("the researcher asks again and opens it", opened.is_ok(), outcome(&opened));
+        self.end(step);
+        Ok(())
+    }
+
+    fn threshold(&mut self, node: &Node) -> Result<(), Error> {
+        let mut step = self.report.begin("H", "A threshold authority: any two of three members issue");
+        let folder =
+            tempfile::tempdir().map_err(|e| Error::io("create", Path::new("a temporary folder"), e))?;
+        let at = |name: &str| folder.path().join(name);
+        let entropy = &*node.engines().provider().entropy;
+        let found = |index: u8| {
+            let mut member = Authorities::open(&at(&format!("member-{index}")))?;
+            let patience = Duration::from_secs(60);
+            let terms = Terms { name: "ministry".into(), threshold: 2, members: 3, index, patience };
+            member.found(&at("shared"), &terms, false, &mut crate::entropy::Rng(entropy))?;
+            Ok(member)
+        };
+        let mut members = std::thread::scope(|scope| {
+            let found = &found;
+            let threads: Vec<_> = (1..=3).map(|index| scope.spawn(move || found(index))).collect();
+            let join = |thread: std::thread::ScopedJoinHandle<'_, _>| {
+                thread.join().unwrap_or(Err(Error::Interrupted))
+            };
+            threads.into_iter().map(join).collect::<Result<Vec<Authorities>, Error>>()
+        })?;
+        let mut fingerprints = Vec::new();
+        for member in &members {
+            fingerprints.extend(member.get("ministry")?.report().member.map(|m| m.fingerprint));
+        }
+        step.check(
+            "all three ended with the same group, and nobody with its secret",
+            fingerprints.len() == 3 && fingerprints.iter().all(|f| *f == fingerprints[0]),
+            fingerprints.first().cloned().unwrap_or_default(),
+        );
+
+        let home = Home::open(&at("home"), true)?;
+        let (path, now_ms) = (home.keys_path(), SystemClock.now_ms());
+        let claim = "inspector@ministry";
+        let requests = home.requests(&[claim.parse()?], &home.keys(&path)?, now_ms)?;
+        let request = requests.first().ok_or(Error::Malformed)?;
+        let mut counts = Vec::new();
+        for index in [0, 2] {
+            let ministry = members[index].get_mut("ministry")?;
+            ministry.approve(home.identity().user()?.as_str(), &[claim.into()], None)?;
+            let rng = &mut crate::entropy::Rng(entropy);
+            let answer = ministry.answer(&Request::open(&request.1)?, now_ms, MAX_AGE_MS, rng)?;
+            counts.push(home.accept(&answer, None, &path)?.1);
+        }
+        step.check(
+            "one member's part is no key, two members' parts are one",
+            counts == [0, 1],
+            format!("{counts:?} keys"),
+        );
+        let public_key = members[1].get("ministry")?.public_key();
+        let rng = &mut crate::entropy::Rng(entropy);
+        let (ciphertext, sent) = twinseal_abe::encapsulate(&claim.parse()?, [&*public_key], b"", rng)?;
+        let keys = home.keys(&path)?;
+        let received = twinseal_abe::decapsulate(&ciphertext, b"", &keys.user, &keys.keys);
+        step.check(
+            "it opens what was encapsulated under the group's public key",
+            received.as_ref().is_ok_and(|received| *received == sent),
+            outcome(&received),
+        );
         self.end(step);
         Ok(())
     }
@@ -689,7 +784,7 @@ impl<F: FnMut(&Step)> Demo<F> {
     }
 }
 
-/// Somebody with an identity of their own and what the node's authorities gave them.
+/// Somebody with an identity of their own, and what the node's authorities gave them.
 struct Reader {
     identity: Identity,
     keys: ReaderKeys,
@@ -716,7 +811,10 @@ impl Reader {
     fn ask(&mut self, node: &Node, claim: &str) -> Result<(), Error> {
         let (authority, request) = self.request(node, claim)?;
         let answer = node.answer(&authority, &request, MAX_AGE_MS)?;
-        self.keys.merge(accept(&self.identity, &answer, None)?.1)
+        match accept(&self.identity, &answer, None)? {
+            Accepted::Keys(_, keys) => self.keys.merge(keys),
+            Accepted::Parts(..) => Err(Error::BadReaderKeys),
+        }
     }
 
     fn request(&self, node: &Node, claim: &str) -> Result<(String, Vec<u8>), Error> {

@@ -304,6 +304,28 @@ pub enum Error {
         /// The limit.
         limit: usize,
     },
+    /// A ceremony on other terms.
+    #[error(
+        "the ceremony in {path} has another name, threshold or number of members; agree, and begin in an empty folder"
+    )]
+    CeremonyTerms {
+        /// The shared folder.
+        path: String,
+    },
+    /// A member did not come.
+    #[error("{path} did not come in time; find that member, and begin again in an empty folder")]
+    CeremonyStalled {
+        /// What was waited for.
+        path: String,
+    },
+    /// Something one member of a threshold authority cannot do.
+    #[error(
+        "{authority} is a threshold authority, and no member can do this alone; hold a ceremony for a new one"
+    )]
+    NeedsCeremony {
+        /// Which authority.
+        authority: String,
+    },
     /// From the driver.
     #[error(transparent)]
     Driver(#[from] twinseal_driver::Error),
@@ -377,6 +399,9 @@ impl Error {
             Self::UnknownUser => "TSL-NOD-044",
             Self::NoTransformKey { .. } => "TSL-NOD-045",
             Self::TooManyTransformKeys { .. } => "TSL-NOD-046",
+            Self::CeremonyTerms { .. } => "TSL-NOD-047",
+            Self::CeremonyStalled { .. } => "TSL-NOD-048",
+            Self::NeedsCeremony { .. } => "TSL-NOD-049",
             Self::Driver(e) => e.code(),
             Self::Sim(e) => e.code(),
             Self::Abe(e) => e.code(),

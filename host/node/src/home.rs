@@ -3,13 +3,16 @@
 
 use std::path::{Path, PathBuf};
 
-use twinseal_abe::Claim;
+use serde::{Deserialize, Serialize};
 use twinseal_abe::outsource::{self, RetrievingKey, TransformKey};
+use twinseal_abe::threshold::{Group, PartialKey};
+use twinseal_abe::{AttributeKey, Claim};
 use twinseal_driver::{EntropySlot, Provider};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::Error;
-use crate::authority::{EPOCH, request};
+use crate::authority::EPOCH;
+use crate::authority::request::{self, Accepted};
 use crate::entropy::Rng;
 use crate::folder;
 use crate::identity::Identity;
@@ -83,14 +86,45 @@ impl Home {
         authorities.into_iter().map(sign).collect()
     }
 
-    /// Opens and checks an answer, and adds its keys to those in `path`; how many there were.
+    /// Opens and checks an answer, and adds its keys to those in `path`; from whom, and how many. Parts from a member of a
+    /// threshold authority wait here until there are enough to make keys of.
     pub fn accept(&self, answer: &[u8], key_id: Option<&str>, path: &Path) -> Result<(String, usize), Error> {
-        let (public_key, new) = request::accept(&self.identity, answer, key_id)?;
+        let (public_key, new) = match request::accept(&self.identity, answer, key_id)? {
+            Accepted::Keys(public_key, keys) => (*public_key, keys),
+            Accepted::Parts(group, parts) => {
+                let keys = self.collect(&group, parts)?;
+                (group.public_key().clone(), ReaderKeys { user: self.identity.user()?, keys })
+            }
+        };
         let count = new.keys.len();
         let mut keys = self.keys(path)?;
         keys.merge(new)?;
         folder::replace(path, &keys.to_bytes()?)?;
         Ok((format!("{} under {}", public_key.authority(), public_key.id()), count))
+    }
+
+    /// Puts `parts` to those that wait; the keys that are complete.
+    fn collect(&self, group: &Group, mut parts: Vec<PartialKey>) -> Result<Vec<AttributeKey>, Error> {
+        let path = self.dir.join(format!("parts-{}", hex::encode(&group.fingerprint()[..16])));
+        if path.exists() {
+            let waiting = folder::read_secret(&path)?;
+            let waiting: Parts = postcard::from_bytes(&waiting).map_err(|_| Error::BadReaderKeys)?;
+            for bytes in &waiting.0 {
+                let part = PartialKey::from_bytes(bytes)?;
+                let is_newer = |p: &PartialKey| p.from() == part.from() && p.attribute() == part.attribute();
+                if !parts.iter().any(is_newer) {
+                    parts.push(part);
+                }
+            }
+        }
+        let of = |part: &PartialKey| parts.iter().filter(|p| p.attribute() == part.attribute()).count();
+        let (complete, waiting): (Vec<_>, Vec<_>) =
+            parts.iter().partition(|part| of(part) >= usize::from(group.threshold()));
+        let keys = group.combine(complete)?;
+        let waiting = Parts(waiting.iter().map(|part| part.to_bytes().to_vec()).collect());
+        let waiting = Zeroizing::new(postcard::to_allocvec(&waiting).map_err(|_| Error::BadReaderKeys)?);
+        folder::replace(&path, &waiting)?;
+        Ok(keys)
     }
 
     /// The clocks whose epochs are among `keys`, as claims to renew.
@@ -129,6 +163,10 @@ impl Home {
         self.dir.join(format!("retrieving-{name}.key"))
     }
 }
+
+/// Encoded parts of keys.
+#[derive(Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+struct Parts(Vec<Vec<u8>>);
 
 /// The operating system's randomness, as a person's commands use it.
 pub fn entropy() -> std::sync::Arc<dyn EntropySlot> {

@@ -243,12 +243,11 @@ fn an_authority_without_a_daemon_and_files_without_a_daemon() {
         |arguments: &[&str]| daemon.json(&[&["authority", "--dir", utf8(&registry)], arguments].concat());
     operate(&["init", "registry"]);
     operate(&["approve", "registry", &user, "licensed@registry", "--days", "30"]);
-    let (ask, answer) = (at("ask"), at("answer"));
+    let (ask, answer, again) = (at("ask"), at("answer"), at("again"));
     daemon.json(&["--home", utf8(&home), "attributes", "request", "licensed@registry", "--out", utf8(&ask)]);
     operate(&["issue", "registry", utf8(&ask), "--output", utf8(&answer)]);
     daemon.json(&["--home", utf8(&home), "attributes", "accept", utf8(&answer)]);
-    let replay =
-        ["authority", "--dir", utf8(&registry), "issue", "registry", utf8(&ask), "-o", utf8(&at("again"))];
+    let replay = ["authority", "--dir", utf8(&registry), "issue", "registry", utf8(&ask), "-o", utf8(&again)];
     assert_eq!(daemon.refused(&replay).0, "TSL-NOD-033");
     let held = daemon.data_dir.join("authorities");
     let busy = ["authority", "--dir", utf8(&held), "list", "hospital"];
@@ -279,6 +278,67 @@ fn an_authority_without_a_daemon_and_files_without_a_daemon() {
     daemon.json(&["rewrap", utf8(&sealed), "--policy", policy, "--authority", utf8(&public)]);
     let refused = run(open(&at("no")));
     assert!(text(&refused).contains("TSL-ABE-010") && !at("no").exists(), "{}", text(&refused));
+}
+
+#[test]
+fn two_of_three_members_issue_together_and_one_alone_cannot() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let twinseal = |arguments: &[&str]| {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_twinseal"))
+            .arg("--json")
+            .args(arguments)
+            .output()
+            .unwrap();
+        let value: Value =
+            serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", text(&output)));
+        value
+    };
+    let (shared, home) = (at("shared"), at("mira"));
+    let member = |index: usize| at(&format!("member-{index}"));
+    let reports: Vec<Value> = std::thread::scope(|scope| {
+        let found = |index: usize| {
+            let (dir, index) = (member(index), index.to_string());
+            let begin = ["authority", "--dir", utf8(&dir), "ceremony", "ministry", "--shared", utf8(&shared)];
+            let terms = ["--threshold", "2", "--members", "3", "--index", &index, "--wait-seconds", "60"];
+            twinseal(&[&begin[..], &terms[..]].concat())
+        };
+        let members: Vec<_> = (1..=3).map(|index| scope.spawn(move || found(index))).collect();
+        members.into_iter().map(|m| m.join().unwrap()).collect()
+    });
+    let fingerprints: Vec<&Value> = reports.iter().map(|r| &r["member"]["fingerprint"]).collect();
+    assert!(fingerprints[0].is_string() && fingerprints.iter().all(|f| *f == fingerprints[0]), "{reports:?}");
+
+    let user = twinseal(&["--home", utf8(&home), "identity"])["user"].as_str().unwrap().to_owned();
+    let claim = "inspector@ministry";
+    let ask = at("ask");
+    twinseal(&["--home", utf8(&home), "attributes", "request", claim, "--out", utf8(&ask)]);
+    let part = |index: usize| {
+        let (dir, answer) = (member(index), at(&format!("answer-{index}")));
+        twinseal(&["authority", "--dir", utf8(&dir), "approve", "ministry", &user, claim]);
+        let issue = ["authority", "--dir", utf8(&dir), "issue", "ministry", utf8(&ask), "-o", utf8(&answer)];
+        assert_eq!(twinseal(&issue)["issued"][0]["user"], user.as_str());
+        twinseal(&["--home", utf8(&home), "attributes", "accept", utf8(&answer)])["answers"][0]["keys"]
+            .clone()
+    };
+    assert_eq!(part(1), 0, "one part is no key");
+    assert_eq!(part(3), 1, "two are");
+    let rotate = twinseal(&["authority", "--dir", utf8(&member(2)), "rotate", "ministry"]);
+    assert_eq!(rotate["error"]["code"], "TSL-NOD-049");
+
+    let (plain, sealed, opened) = (at("plain"), at("sealed"), at("opened"));
+    std::fs::write(&plain, b"for inspectors").unwrap();
+    let public = member(2).join("ministry/generation-1.pub");
+    twinseal(&["seal", utf8(&plain), "--policy", claim, "--authority", utf8(&public), "-o", utf8(&sealed)]);
+    assert_eq!(twinseal(&["--home", utf8(&home), "open", utf8(&sealed), "-o", utf8(&opened)])["bytes"], 14);
+
+    let terms = ["--threshold", "3", "--members", "3", "--index", "1", "--wait-seconds", "1"];
+    let other = at("other");
+    let begin = ["authority", "--dir", utf8(&other), "ceremony", "ministry", "--shared", utf8(&shared)];
+    assert_eq!(twinseal(&[&begin[..], &terms[..]].concat())["error"]["code"], "TSL-NOD-047");
+    let alone = at("alone");
+    let begin = ["authority", "--dir", utf8(&other), "ceremony", "ministry", "--shared", utf8(&alone)];
+    assert_eq!(twinseal(&[&begin[..], &terms[..]].concat())["error"]["code"], "TSL-NOD-048");
 }
 
 fn walk(dir: &Path) -> Vec<std::path::PathBuf> {

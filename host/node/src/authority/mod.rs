@@ -4,7 +4,8 @@
 //! ```text
 //! authorities/hospital/settings.json      is it a clock?
 //!                      generation-1.pub   every generation's public key stays
-//!                      generation-2.key   the master key of the last one only, mode 0600
+//!                      generation-2.key   the master key of the last one only, or one member's share of it, mode 0600
+//!                      generation-2.group if it is a share: of which threshold group
 //!                      roll.json          approvals and revocations
 //!                      pending.json       what was asked for and is not approved
 //!                      issued.log         a line for every answer, synced before it is sent; nothing is ever removed
@@ -14,6 +15,7 @@
 //! and a clock issues no further epoch; keys they have stay good for what they opened, until the owners re-encapsulate or
 //! the authority rotates.
 
+pub mod ceremony;
 pub mod request;
 
 use std::collections::{BTreeMap, HashSet};
@@ -24,6 +26,7 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use twinseal_abe::threshold::{Group, Share};
 use twinseal_abe::time::{Clock, Epoch};
 use twinseal_abe::{self as abe, Claim};
 use utoipa::ToSchema;
@@ -59,12 +62,28 @@ pub struct Authority {
     dir: PathBuf,
     settings: Settings,
     generation: u32,
-    master: abe::Authority,
+    issuer: Issuer,
     public_keys: BTreeMap<u32, Arc<abe::PublicKey>>,
     roll: BTreeMap<String, Member>,
     pending: Vec<Pending>,
     issued: Vec<Issued>,
     answered: HashSet<String>,
+}
+
+/// Who issues: an authority by itself, or one member of a threshold authority its part.
+#[derive(Debug)]
+enum Issuer {
+    Whole(Box<abe::Authority>),
+    Member { share: Box<Share>, group: Box<Group> },
+}
+
+impl Issuer {
+    fn public_key(&self) -> &abe::PublicKey {
+        match self {
+            Self::Whole(authority) => authority.public_key(),
+            Self::Member { group, .. } => group.public_key(),
+        }
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -125,6 +144,19 @@ pub struct Published {
     pub public_key: String,
 }
 
+/// A member of a threshold authority.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Membership {
+    /// Its number, from 1.
+    pub index: u8,
+    /// How many issue together.
+    pub threshold: u8,
+    /// How many there are.
+    pub members: u8,
+    /// Of the group, in hex; the same for all members.
+    pub fingerprint: String,
+}
+
 /// An authority as its operator sees it.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Report {
@@ -134,6 +166,9 @@ pub struct Report {
     pub generations: Vec<Published>,
     /// Users by id.
     pub approved: BTreeMap<String, Member>,
+    /// Of a threshold authority: this member's number, how many issue together, of how many, and the fingerprint that the
+    /// members compare.
+    pub member: Option<Membership>,
     /// What waits.
     pub pending: Vec<Pending>,
     /// The last answers, newest last.
@@ -143,6 +178,10 @@ pub struct Report {
 impl core::fmt::Display for Report {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         writeln!(f, "authority {}", self.authority)?;
+        if let Some(m) = &self.member {
+            let Membership { index, threshold, members, fingerprint } = m;
+            writeln!(f, "  member {index} of {members}, {threshold} issue; compare {fingerprint}")?;
+        }
         for key in &self.generations {
             let note = if key.current { " (current)" } else { "" };
             writeln!(f, "  generation {}: public key {}{note}", key.generation, key.key_id)?;
@@ -191,6 +230,22 @@ impl Authorities {
         Ok(self.rooms.entry(name.into()).or_insert(room))
     }
 
+    /// Takes part in founding a threshold authority; see [`ceremony`].
+    pub fn found(
+        &mut self,
+        shared: &Path,
+        terms: &ceremony::Terms,
+        clock: bool,
+        rng: &mut Rng<'_>,
+    ) -> Result<&mut Authority, Error> {
+        if self.rooms.contains_key(&terms.name) {
+            return Err(Error::AuthorityExists { authority: terms.name.clone() });
+        }
+        let (share, group) = ceremony::hold(shared, terms, rng)?;
+        let room = Authority::create_member(&self.dir.join(&terms.name), clock, &share, &group)?;
+        Ok(self.rooms.entry(terms.name.clone()).or_insert(room))
+    }
+
     /// The authority called `name`.
     pub fn get(&self, name: &str) -> Result<&Authority, Error> {
         self.rooms.get(name).ok_or_else(|| unknown(name))
@@ -220,6 +275,15 @@ impl Authority {
         Self::open(dir)
     }
 
+    fn create_member(dir: &Path, clock: bool, share: &Share, group: &Group) -> Result<Self, Error> {
+        folder::create_private(dir)?;
+        write_json(&dir.join("settings.json"), &Settings { clock })?;
+        folder::replace(&generation_path(dir, 1, "key"), &share.to_bytes())?;
+        folder::replace(&generation_path(dir, 1, "group"), &group.to_bytes())?;
+        folder::replace(&generation_path(dir, 1, "pub"), &group.public_key().to_bytes())?;
+        Self::open(dir)
+    }
+
     fn open(dir: &Path) -> Result<Self, Error> {
         let mut public_keys = BTreeMap::new();
         while let Some(bytes) = read(&generation_path(dir, public_keys.len() as u32 + 1, "pub"))? {
@@ -235,11 +299,18 @@ impl Authority {
             return Err(Error::StateMissing { path: path.display().to_string() });
         }
         let expected = "the master key of the authority it is named after";
-        let master =
-            abe::Authority::from_bytes(&folder::read_secret(&path)?).map_err(|_| damaged(&path, expected))?;
+        let secret = folder::read_secret(&path)?;
+        let issuer = match read(&generation_path(dir, generation, "group"))? {
+            None => abe::Authority::from_bytes(&secret).map(|whole| Issuer::Whole(Box::new(whole))),
+            Some(group) => Share::from_bytes(&secret).and_then(|share| {
+                Ok(Issuer::Member { share: Box::new(share), group: Box::new(Group::from_bytes(&group)?) })
+            }),
+        };
+        let issuer = issuer.map_err(|_| damaged(&path, expected))?;
         let name = dir.file_name().unwrap_or_default().to_string_lossy();
-        if public_keys.get(&generation).is_none_or(|public| **public != *master.public_key())
-            || master.public_key().authority().as_str() != name
+        if public_keys.get(&generation).is_none_or(|public| **public != *issuer.public_key())
+            || issuer.public_key().authority().as_str() != name
+            || matches!(&issuer, Issuer::Member { share, group } if share.group() != group.fingerprint())
         {
             return Err(damaged(&path, expected));
         }
@@ -253,7 +324,7 @@ impl Authority {
         Ok(Self {
             settings,
             generation,
-            master,
+            issuer,
             public_keys,
             roll: read_json(&dir.join("roll.json"))?.unwrap_or_default(),
             pending: read_json(&dir.join("pending.json"))?.unwrap_or_default(),
@@ -265,7 +336,7 @@ impl Authority {
 
     /// Its name.
     pub fn name(&self) -> &str {
-        self.master.public_key().authority().as_str()
+        self.issuer.public_key().authority().as_str()
     }
 
     /// The public key to encapsulate under.
@@ -273,7 +344,7 @@ impl Authority {
         self.public_keys
             .get(&self.generation)
             .cloned()
-            .unwrap_or_else(|| self.master.public_key().clone().into())
+            .unwrap_or_else(|| self.issuer.public_key().clone().into())
     }
 
     /// The public keys of all generations.
@@ -295,6 +366,15 @@ impl Authority {
             authority: self.name().into(),
             generations: self.published(),
             approved: self.roll.clone(),
+            member: match &self.issuer {
+                Issuer::Whole(_) => None,
+                Issuer::Member { share, group } => Some(Membership {
+                    index: share.index(),
+                    threshold: group.threshold(),
+                    members: group.participants(),
+                    fingerprint: hex::encode(group.fingerprint()),
+                }),
+            },
             pending: self.pending.clone(),
             issued: self.issued.iter().skip(self.issued.len().saturating_sub(SHOWN)).cloned().collect(),
         }
@@ -334,6 +414,9 @@ impl Authority {
 
     /// Starts a new generation and forgets the master key of the old one. Readers must ask again; owners re-encapsulate.
     pub fn rotate(&mut self, rng: &mut Rng<'_>) -> Result<(), Error> {
+        if matches!(self.issuer, Issuer::Member { .. }) {
+            return Err(Error::NeedsCeremony { authority: self.name().into() });
+        }
         let master = abe::Authority::setup(self.name().parse()?, rng);
         write_generation(&self.dir, self.generation + 1, &master)?;
         *self = Self::open(&self.dir)?;
@@ -373,8 +456,14 @@ impl Authority {
                 claims.push(claim.to_string());
             }
         }
-        let keys = self.master.issue(&request.user, &attributes, rng)?;
-        let answer = request.answer(self.master.public_key(), &keys)?;
+        let answer = match &self.issuer {
+            Issuer::Whole(whole) => {
+                request.answer(whole.public_key(), &whole.issue(&request.user, &attributes, rng)?)?
+            }
+            Issuer::Member { share, group } => {
+                request.answer_in_part(group, &share.issue(&request.user, &attributes, rng)?)?
+            }
+        };
         self.log(Issued {
             time_ms: now_ms,
             user: request.user.to_string(),

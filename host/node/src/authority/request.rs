@@ -5,6 +5,7 @@
 //! the person's X-Wing key, so whoever carries it (a daemon, a mail, a stick) learns nothing.
 
 use serde::{Deserialize, Serialize};
+use twinseal_abe::threshold::{Group, PartialKey};
 use twinseal_abe::{self as abe, Claim, UserId};
 use twinseal_driver::EntropySlot;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
@@ -101,11 +102,24 @@ impl Request {
 
     /// The answer: `keys`, issued under `public_key`, for the eyes of whoever asked.
     pub fn answer(&self, public_key: &abe::PublicKey, keys: &[abe::AttributeKey]) -> Result<Vec<u8>, Error> {
-        let answer = Answer {
+        self.seal(&Answer {
             public_key: public_key.to_bytes(),
+            group: None,
             keys: keys.iter().map(|k| k.to_bytes().to_vec()).collect(),
-        };
-        let plaintext = Zeroizing::new(postcard::to_allocvec(&answer).map_err(|_| Error::Malformed)?);
+        })
+    }
+
+    /// The answer of one member of a threshold authority: its part of every key.
+    pub fn answer_in_part(&self, group: &Group, parts: &[PartialKey]) -> Result<Vec<u8>, Error> {
+        self.seal(&Answer {
+            public_key: group.public_key().to_bytes(),
+            group: Some(group.to_bytes()),
+            keys: parts.iter().map(|k| k.to_bytes().to_vec()).collect(),
+        })
+    }
+
+    fn seal(&self, answer: &Answer) -> Result<Vec<u8>, Error> {
+        let plaintext = Zeroizing::new(postcard::to_allocvec(answer).map_err(|_| Error::Malformed)?);
         mail::seal(&self.mail_key, &info(self.user.as_str()), &plaintext)
     }
 }
@@ -113,7 +127,18 @@ impl Request {
 #[derive(Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
 struct Answer {
     public_key: Vec<u8>,
+    /// If it comes from a member of a threshold authority: the group, and `keys` are parts.
+    group: Option<Vec<u8>>,
     keys: Vec<Vec<u8>>,
+}
+
+/// What an answer holds, every key or part checked.
+#[derive(Debug)]
+pub enum Accepted {
+    /// Keys under a public key.
+    Keys(Box<abe::PublicKey>, ReaderKeys),
+    /// Parts of keys, of which the group's threshold make one.
+    Parts(Box<Group>, Vec<PartialKey>),
 }
 
 fn info(user: &str) -> Vec<u8> {
@@ -122,11 +147,7 @@ fn info(user: &str) -> Vec<u8> {
 
 /// Opens an answer and checks every key against the authority's public key. `key_id` in hex pins that public key;
 /// without it, it is the word of whoever delivered the answer.
-pub fn accept(
-    identity: &Identity,
-    answer: &[u8],
-    key_id: Option<&str>,
-) -> Result<(abe::PublicKey, ReaderKeys), Error> {
+pub fn accept(identity: &Identity, answer: &[u8], key_id: Option<&str>) -> Result<Accepted, Error> {
     let user = identity.user()?;
     let plaintext = identity.mail_key()?.open(&info(user.as_str()), answer)?;
     let answer: Answer = postcard::from_bytes(&plaintext).map_err(|_| Error::MailUnreadable)?;
@@ -140,14 +161,27 @@ pub fn accept(
     if answer.keys.len() > MAX_KEYS {
         return Err(Error::BadReaderKeys);
     }
+    let is_mine = |of: &UserId| if *of == user { Ok(()) } else { Err(Error::WrongUser) };
+    if let Some(group) = &answer.group {
+        let group = Group::from_bytes(group)?;
+        if *group.public_key() != public_key {
+            return Err(Error::MailUnreadable);
+        }
+        let mut parts = Vec::with_capacity(answer.keys.len());
+        for bytes in &answer.keys {
+            let part = PartialKey::from_bytes(bytes)?;
+            is_mine(part.user())?;
+            group.verify(&part)?;
+            parts.push(part);
+        }
+        return Ok(Accepted::Parts(Box::new(group), parts));
+    }
     let mut keys = Vec::with_capacity(answer.keys.len());
     for bytes in &answer.keys {
         let key = abe::AttributeKey::from_bytes(bytes)?;
-        if *key.user() != user {
-            return Err(Error::WrongUser);
-        }
+        is_mine(key.user())?;
         key.verify(&public_key)?;
         keys.push(key);
     }
-    Ok((public_key, ReaderKeys { user, keys }))
+    Ok(Accepted::Keys(Box::new(public_key), ReaderKeys { user, keys }))
 }

@@ -1,6 +1,6 @@
 //! The roll, the log and the generations, without a daemon.
 
-use super::request::accept;
+use super::request::{Accepted, accept as accept_any};
 use super::*;
 use crate::identity::Identity;
 use crate::statement::MAX_AGE_MS;
@@ -32,6 +32,18 @@ fn answer(room: &mut Authority, request: &Request, now_ms: u64) -> Result<Vec<u8
 fn approve(room: &mut Authority, who: &Identity, claims: &[&str], until_ms: Option<u64>) {
     let claims: Vec<String> = claims.iter().map(|c| (*c).into()).collect();
     room.approve(who.user().unwrap().as_str(), &claims, until_ms).unwrap();
+}
+
+/// The keys of an answer from one issuer.
+fn accept(
+    who: &Identity,
+    answer: &[u8],
+    key_id: Option<&str>,
+) -> Result<(abe::PublicKey, crate::reader::ReaderKeys), Error> {
+    match accept_any(who, answer, key_id)? {
+        Accepted::Keys(public_key, keys) => Ok((*public_key, keys)),
+        Accepted::Parts(..) => panic!("parts of keys"),
+    }
 }
 
 fn code<T>(result: Result<T, Error>) -> String {

@@ -4,6 +4,7 @@
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use serde_json::json;
@@ -11,6 +12,7 @@ use twinseal_abe::Claim;
 use twinseal_ledger::{Clock, SystemClock};
 use twinseal_node::answers::{Evidence, LeaseReport, Method, PredictReport, PutReport};
 use twinseal_node::api::{Approval, AuthorityRequest, LeaseRequest, RewrapRequest};
+use twinseal_node::authority::ceremony::Terms;
 use twinseal_node::authority::request::Request;
 use twinseal_node::authority::{Authorities, MAX_FILE_AGE_MS, Published, Report};
 use twinseal_node::client::Client;
@@ -263,6 +265,29 @@ enum AuthorityCommand {
         #[arg(long)]
         clock: bool,
     },
+    /// Found a threshold authority with others: every member runs this, and all wait for each other. Needs --dir.
+    Ceremony {
+        /// As it stands behind the `@`.
+        name: String,
+        /// A folder all members can write to, empty when the first of them begins.
+        #[arg(long)]
+        shared: PathBuf,
+        /// How many issue together.
+        #[arg(long)]
+        threshold: u8,
+        /// How many there are.
+        #[arg(long)]
+        members: u8,
+        /// Which of them you are, from 1.
+        #[arg(long)]
+        index: u8,
+        /// It certifies the day: `epoch@NAME`.
+        #[arg(long)]
+        clock: bool,
+        /// How long to wait for the others in each round.
+        #[arg(long, default_value_t = 3600)]
+        wait_seconds: u64,
+    },
     /// Put attributes of a user on the roll.
     Approve {
         /// Which authority.
@@ -409,6 +434,7 @@ fn run(cli: Cli) -> Result<bool, Error> {
             let blob = client.get(&format!("/v1/records/{record}"))?;
             let (verdict, signed) = verify::verify(record, &blob, &evidence, chain.as_deref())?;
             for section in &signed.sections {
+                section.ciphertext()?;
                 let at = section_path(&record.to_string(), &section.name);
                 section.check_body(&client.get(&format!("{at}/body"))?)?;
             }
@@ -580,6 +606,11 @@ fn operate_daemon(command: AuthorityCommand, client: &Client) -> Result<Report, 
         AuthorityCommand::Init { name, clock } => {
             post_json(client, "/v1/authorities", &AuthorityRequest { name, clock })?
         }
+        AuthorityCommand::Ceremony { .. } => {
+            let reason =
+                "a ceremony needs --dir: stop the daemon, hold it, and start the daemon again".into();
+            return Err(Error::Config { reason });
+        }
         AuthorityCommand::Approve { name, user, attributes, days } => {
             let approval = Approval { user, attributes, until_ms: days.map(in_days) };
             post_json(client, &at(&name, "/approvals"), &approval)?
@@ -605,6 +636,11 @@ fn operate_folder(command: AuthorityCommand, dir: &Path) -> Result<Report, Error
     let now_ms = SystemClock.now_ms();
     let authority = match command {
         AuthorityCommand::Init { name, clock } => authorities.init(&name, clock, rng)?,
+        AuthorityCommand::Ceremony { name, shared, threshold, members, index, clock, wait_seconds } => {
+            let patience = Duration::from_secs(wait_seconds);
+            let terms = Terms { name, threshold, members, index, patience };
+            authorities.found(&shared, &terms, clock, rng)?
+        }
         AuthorityCommand::Approve { name, user, attributes, days } => {
             let authority = authorities.get_mut(&name)?;
             authority.approve(&user, &attributes, days.map(in_days))?;
