@@ -10,7 +10,9 @@
 use std::io::{Cursor, Read, Write};
 use std::sync::LazyLock;
 use twinseal_abe::envelope::Header;
-use twinseal_abe::outsource::{RetrievingKey, TransformKey, Transformed, tkgen, transform};
+use twinseal_abe::outsource::{
+    Plan, RetrievingKey, Rows, RowsJob, TransformKey, Transformed, encrypt_rows, tkgen, transform,
+};
 use twinseal_abe::policy::excerpt;
 use twinseal_abe::rand_core::{self, CryptoRng, RngCore};
 use twinseal_abe::stream::{BodyKey, ChunkSize, Opener, Sealer, SeekOpener};
@@ -45,6 +47,7 @@ pub(crate) fn seeds() -> Vec<(&'static str, Vec<Vec<u8>>)> {
         ("envelope_header", vec![world.header.to_bytes()]),
         ("stream_body", vec![world.body.clone()]),
         ("threshold_messages", world.threshold.clone()),
+        ("helper_rows", world.rows.clone()),
     ]
 }
 
@@ -61,6 +64,7 @@ pub(crate) fn run(target: &str, bytes: &[u8]) -> bool {
         "envelope_header" => envelope_header(bytes),
         "stream_body" => stream_body(bytes),
         "threshold_messages" => threshold_messages(bytes),
+        "helper_rows" => helper_rows(bytes),
         _ => return false,
     }
     true
@@ -109,8 +113,11 @@ pub(crate) fn attribute_key(bytes: &[u8]) {
     }
 }
 
-/// Ciphertexts.
+/// Ciphertexts: opened by their reader, and finished without parsing the rows.
 pub(crate) fn ciphertext(bytes: &[u8]) {
+    let finished = Transformed::from_bytes(&WORLD.transformed)
+        .and_then(|transformed| WORLD.rk.finish_encoded(bytes, AAD, &transformed));
+    assert_eq!(finished.is_ok(), bytes == WORLD.ciphertext.to_bytes());
     if let Some(ciphertext) = canonical(bytes, Ciphertext::from_bytes(bytes), Ciphertext::to_bytes) {
         let opened = decapsulate(&ciphertext, AAD, &WORLD.user, &WORLD.keys);
         assert_eq!(opened.is_ok(), ciphertext == WORLD.ciphertext);
@@ -164,6 +171,12 @@ pub(crate) fn threshold_messages(bytes: &[u8]) {
     canonical(bytes, PartialKey::from_bytes(bytes), |key| key.to_bytes().to_vec());
 }
 
+/// What an owner and the helpers of an encryption send each other.
+pub(crate) fn helper_rows(bytes: &[u8]) {
+    canonical(bytes, RowsJob::from_bytes(bytes), |job| job.to_bytes().to_vec());
+    canonical(bytes, Rows::from_bytes(bytes), Rows::to_bytes);
+}
+
 fn canonical<T>(bytes: &[u8], parsed: Result<T, Error>, encode: impl Fn(&T) -> Vec<u8>) -> Option<T> {
     let value = parsed.ok()?;
     assert_eq!(encode(&value), bytes);
@@ -183,6 +196,7 @@ struct World {
     body: Vec<u8>,
     body_key: BodyKey,
     threshold: Vec<Vec<u8>>,
+    rows: Vec<Vec<u8>>,
 }
 
 static WORLD: LazyLock<World> =
@@ -218,7 +232,23 @@ impl World {
             share.to_bytes().to_vec(),
             partial.to_bytes().to_vec(),
         ];
-        Ok(Self { authority, user, keys, ciphertext, tk, rk, transformed, header, body, body_key, threshold })
+        let plan = Plan::new(&policy, [&public_key])?;
+        let [job, _] = plan.begin(AAD, rng)?.1;
+        let rows = vec![job.to_bytes().to_vec(), encrypt_rows(&job, [&public_key])?.to_bytes()];
+        Ok(Self {
+            authority,
+            user,
+            keys,
+            ciphertext,
+            tk,
+            rk,
+            transformed,
+            header,
+            body,
+            body_key,
+            threshold,
+            rows,
+        })
     }
 }
 

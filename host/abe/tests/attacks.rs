@@ -51,7 +51,11 @@ fn open_all(
     [
         decapsulate(ciphertext, HEADER, &user(holder), keys),
         decapsulate_checked(ciphertext, HEADER, &user(holder), keys, publics),
-        transform(ciphertext, &tk).and_then(|transformed| rk.finish(ciphertext, HEADER, &transformed)),
+        transform(ciphertext, &tk).and_then(|transformed| {
+            let finished = rk.finish(ciphertext, HEADER, &transformed);
+            assert_eq!(rk.finish_encoded(&ciphertext.to_bytes(), HEADER, &transformed), finished);
+            finished
+        }),
     ]
 }
 
