@@ -209,6 +209,11 @@ impl<'b> Reader<'b> {
         Ok(reader)
     }
 
+    /// A part of an encoding whose start was read before.
+    pub(crate) fn part(kind: Kind, rest: &'b [u8]) -> Self {
+        Self { rest, kind }
+    }
+
     pub(crate) fn error(&self, problem: &'static str) -> Error {
         Error::Encoding { object: self.kind.name(), problem }
     }

@@ -139,6 +139,25 @@ pub fn decapsulate<'a>(
     ciphertext.accept(&mask, header).map(|(_, key)| key)
 }
 
+/// [`decapsulate`] from the [`Ciphertext::to_bytes`] of a ciphertext, parsing only the rows it takes. Worth it
+/// for policies with many alternatives: a comparison of numbers has up to 62 rows, of which one is opened.
+///
+/// Fails as `decapsulate` and [`Ciphertext::from_bytes`] do.
+pub fn decapsulate_encoded<'a>(
+    ciphertext: &[u8],
+    header: &[u8],
+    user: &UserId,
+    keys: impl IntoIterator<Item = &'a AttributeKey>,
+) -> Result<SharedKey, Error> {
+    let face = Face::from_bytes(ciphertext)?;
+    let chosen = face.preamble.choose(held_by(user, keys)?)?;
+    let parse = |chosen: &Chosen<'_>| face.row(chosen.x).map(|row| (chosen.x, row));
+    let rows: BTreeMap<_, _> = chosen.iter().map(parse).collect::<Result<_, _>>()?;
+    let job = Job::new(&hash_user(user), &openings(&chosen, |x| &rows[&x]));
+    let mask = Secret::new(job.transform().mask());
+    face.accept(&mask, header).map(|(_, key)| key)
+}
+
 /// Like [`decapsulate`], and makes sure that every other permitted reader gets the same key, by making the
 /// ciphertext again and comparing. It costs as much as `encapsulate` on top.
 ///
@@ -253,9 +272,9 @@ impl Ciphertext {
     /// The parts of an opening with those of the `held` keys that are of the right generation.
     pub(crate) fn openings<'a>(
         &'a self,
-        held: impl IntoIterator<Item = (&'a Attribute, KeyId, &'a Key<Bls12381>)>,
+        held: impl IntoIterator<Item = Held<'a>>,
     ) -> Result<Vec<Opening<'a, Bls12381>>, Error> {
-        self.body.openings(held)
+        Ok(openings(&self.body.preamble.choose(held)?, |x| &self.body.rows[x]))
     }
 
     fn face(&self) -> Face<'_> {
@@ -269,12 +288,21 @@ impl Ciphertext {
     }
 }
 
-/// What it takes of a ciphertext to finish its opening once the mask is known: everything but its rows, which
-/// are hashed only.
+/// What it takes of a ciphertext to finish its opening once the mask is known: everything but its rows, of
+/// which the bytes are enough.
 pub(crate) struct Face<'a> {
     preamble: Cow<'a, Preamble>,
     c0: Gt,
     encoded: &'a [u8],
+}
+
+impl Face<'_> {
+    /// Parses a row.
+    fn row(&self, x: usize) -> Result<Row, Error> {
+        let rows = self.preamble.policy.rows().len();
+        let from_end = COMMITMENT_BYTES + (rows - x) * ROW_BYTES;
+        Reader::part(Kind::Ciphertext, &self.encoded[self.encoded.len() - from_end..]).row()
+    }
 }
 
 impl<'a> Face<'a> {
@@ -382,6 +410,35 @@ impl Preamble {
         Ok(Self { mode, policy, key_ids })
     }
 
+    /// The rows to open with the `held` keys that are of the right generation; the fewest there are.
+    fn choose<'a>(&self, held: impl IntoIterator<Item = Held<'a>>) -> Result<Vec<Chosen<'a>>, Error> {
+        let Self { policy, key_ids, .. } = self;
+        let expected: BTreeMap<_, _> = authorities(policy).into_iter().zip(key_ids).collect();
+        let (mut current, mut outdated) = (BTreeMap::new(), BTreeMap::new());
+        for (attribute, key_id, key) in held {
+            match expected.get(attribute.authority()) {
+                Some(expected) if **expected == key_id => drop(current.insert(attribute, key)),
+                Some(_) => drop(outdated.insert(attribute, key)),
+                None => (),
+            }
+        }
+        let selection = policy.select(&|attribute| current.contains_key(attribute)).map_err(|missing| {
+            let either = |a: &Attribute| current.contains_key(a) || outdated.contains_key(a);
+            let rows = policy.select(&either).unwrap_or_default();
+            let mut needed = rows.iter().map(|(x, _)| &policy.rows()[*x]);
+            match needed.find(|attribute| !current.contains_key(attribute)) {
+                Some(attribute) => Error::AuthorityRotated { authority: attribute.authority().clone() },
+                None => Error::PolicyNotSatisfied { missing },
+            }
+        })?;
+        let chosen = |(x, coefficient): (usize, Scalar)| {
+            // What was selected is there.
+            let (attribute, key) = current.get_key_value(&policy.rows()[x])?;
+            Some(Chosen { x, coefficient, attribute, key })
+        };
+        Ok(selection.into_iter().filter_map(chosen).collect())
+    }
+
     fn write(&self, writer: &mut Writer) {
         writer.array(&[self.mode as u8]);
         writer.text(self.policy.as_str());
@@ -416,49 +473,43 @@ impl Body {
         user: &UserId,
         keys: impl IntoIterator<Item = &'a AttributeKey>,
     ) -> Result<Secret<Gt>, Error> {
-        let mut held = Vec::new();
-        for key in keys {
-            if &key.user != user {
-                return Err(Error::KeyOfAnotherUser { attribute: key.attribute.clone() });
-            }
-            held.push((&key.attribute, key.key_id, &*key.key));
-        }
-        let job = Job::new(&hash_user(user), &self.openings(held)?);
+        let chosen = self.preamble.choose(held_by(user, keys)?)?;
+        let job = Job::new(&hash_user(user), &openings(&chosen, |x| &self.rows[x]));
         Ok(Secret::new(job.transform().mask()))
     }
+}
 
-    fn openings<'a>(
-        &'a self,
-        held: impl IntoIterator<Item = (&'a Attribute, KeyId, &'a Key<Bls12381>)>,
-    ) -> Result<Vec<Opening<'a, Bls12381>>, Error> {
-        let Preamble { policy, key_ids, .. } = &self.preamble;
-        let expected: BTreeMap<_, _> = authorities(policy).into_iter().zip(key_ids).collect();
-        let (mut current, mut outdated) = (BTreeMap::new(), BTreeMap::new());
-        for (attribute, key_id, key) in held {
-            match expected.get(attribute.authority()) {
-                Some(expected) if **expected == key_id => drop(current.insert(attribute, key)),
-                Some(_) => drop(outdated.insert(attribute, key)),
-                None => (),
-            }
-        }
-        let selection = policy.select(&|attribute| current.contains_key(attribute)).map_err(|missing| {
-            let either = |a: &Attribute| current.contains_key(a) || outdated.contains_key(a);
-            let rows = policy.select(&either).unwrap_or_default();
-            let mut needed = rows.iter().map(|(x, _)| &policy.rows()[*x]);
-            match needed.find(|attribute| !current.contains_key(attribute)) {
-                Some(attribute) => Error::AuthorityRotated { authority: attribute.authority().clone() },
-                None => Error::PolicyNotSatisfied { missing },
-            }
-        })?;
-        let mut by_attribute: BTreeMap<&Attribute, Vec<_>> = BTreeMap::new();
-        for (x, coefficient) in selection {
-            by_attribute.entry(&policy.rows()[x]).or_default().push((coefficient, &self.rows[x]));
-        }
-        Ok(by_attribute
-            .into_iter()
-            .map(|(attribute, rows)| Opening { key: current[attribute], rows })
-            .collect())
+/// The keys somebody holds: attribute, generation and key.
+type Held<'a> = (&'a Attribute, KeyId, &'a Key<Bls12381>);
+
+/// `user`'s keys, if they are all theirs.
+fn held_by<'a>(
+    user: &UserId,
+    keys: impl IntoIterator<Item = &'a AttributeKey>,
+) -> Result<Vec<Held<'a>>, Error> {
+    let own = |key: &'a AttributeKey| match &key.user == user {
+        true => Ok((&key.attribute, key.key_id, &*key.key)),
+        false => Err(Error::KeyOfAnotherUser { attribute: key.attribute.clone() }),
+    };
+    keys.into_iter().map(own).collect()
+}
+
+/// A row that takes part in an opening.
+struct Chosen<'a> {
+    x: usize,
+    coefficient: Scalar,
+    attribute: &'a Attribute,
+    key: &'a Key<Bls12381>,
+}
+
+/// The chosen rows, those of one attribute together.
+fn openings<'a>(chosen: &[Chosen<'a>], row: impl Fn(usize) -> &'a Row) -> Vec<Opening<'a, Bls12381>> {
+    let mut by_attribute: BTreeMap<&Attribute, Opening<'_, _>> = BTreeMap::new();
+    for Chosen { x, coefficient, attribute, key } in chosen {
+        let opening = by_attribute.entry(attribute).or_insert(Opening { key, rows: Vec::new() });
+        opening.rows.push((*coefficient, row(*x)));
     }
+    by_attribute.into_values().collect()
 }
 
 /// The authorities a policy names, in order of first appearance.

@@ -38,8 +38,8 @@
 //!
 //! # Rooms
 //!
-//! - keys under policies: [`encapsulate`], [`decapsulate`], [`decapsulate_checked`]; many at once:
-//!   [`encapsulate_many`], [`decapsulate_many`];
+//! - keys under policies: [`encapsulate`], [`decapsulate`], [`decapsulate_encoded`], [`decapsulate_checked`];
+//!   many at once: [`encapsulate_many`], [`decapsulate_many`];
 //! - what a policy can say: [`policy`]; deadlines and revocation: [`time`];
 //! - files of any size, with random access: [`stream`], and with their policy: [`envelope`];
 //! - work done by others: [`outsource`]; an authority without a single issuer: [`threshold`];
@@ -93,7 +93,7 @@ pub use error::Error;
 pub use groups::Bls12381;
 pub use kem::{
     Ciphertext, MAX_HEADER_BYTES, Mode, SHARED_KEY_BYTES, SharedKey, decapsulate, decapsulate_checked,
-    decapsulate_many, encapsulate, encapsulate_many,
+    decapsulate_encoded, decapsulate_many, encapsulate, encapsulate_many,
 };
 pub use number::Number;
 pub use policy::Policy;

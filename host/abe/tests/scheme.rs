@@ -10,7 +10,7 @@ use twinseal_abe::policy::Node;
 use twinseal_abe::rand_core::OsRng;
 use twinseal_abe::{
     Attribute, AttributeKey, Authority, Ciphertext, Error, KeyId, Policy, PublicKey, SharedKey, UserId,
-    decapsulate, decapsulate_checked, decapsulate_many, encapsulate, encapsulate_many,
+    decapsulate, decapsulate_checked, decapsulate_encoded, decapsulate_many, encapsulate, encapsulate_many,
 };
 
 const HEADER: &[u8] = b"record 7, section symptoms";
@@ -163,6 +163,7 @@ fn header_and_every_sampled_bit_are_bound() {
         for bit in [0x20, 1 << (position % 8)] {
             let mut altered = bytes.clone();
             altered[position] ^= bit;
+            assert!(decapsulate_encoded(&altered, HEADER, &alice, &keys).is_err(), "byte {position}");
             if let Ok(altered) = Ciphertext::from_bytes(&altered) {
                 parsed += 1;
                 assert!(decapsulate(&altered, HEADER, &alice, &keys).is_err(), "byte {position}");
@@ -356,6 +357,9 @@ proptest! {
         let keys = world.issue("alice", &held.iter().map(String::as_str).collect::<Vec<_>>());
         match decapsulate_checked(&parsed, HEADER, &id("alice"), &keys, world.publics()) {
             Ok(opened) => {
+                let encoded = ciphertext.to_bytes();
+                let again = decapsulate_encoded(&encoded, HEADER, &id("alice"), &keys);
+                prop_assert_eq!(again.as_ref(), Ok(&opened));
                 prop_assert!(holds(policy.formula(), &held));
                 prop_assert_eq!(opened, key);
             }
