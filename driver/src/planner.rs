@@ -305,6 +305,14 @@ mod tests {
     }
 
     #[test]
+    fn transforms_stay_in_software_and_it_says_so() {
+        let planner = Planner::new(None, Provider::software(), Choice::Board).unwrap();
+        assert_eq!(planner.provider().transform.engine(), "software");
+        let sentence = "transform: software, because no board has an engine for pairings yet";
+        assert_eq!(planner.explain()[2], sentence);
+    }
+
+    #[test]
     fn a_tree_is_measured_by_leaves_and_bytes() {
         let cost = Cost::of_merkle(&crate::software::Software).unwrap();
         assert!(cost.call_ns > 0.0 && cost.item_ns > 0.0 && cost.byte_ns > 0.0, "{cost:?}");

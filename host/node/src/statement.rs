@@ -1,6 +1,8 @@
 //! What a person says to a service that does not know them yet: bytes, the ML-DSA-65 key of their identity, and its
 //! signature over a domain and those bytes. Who said it is the account of that key, so nobody can speak as another.
 
+use std::collections::BTreeMap;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use twinseal_abe::UserId;
@@ -48,6 +50,23 @@ impl Stamp {
             return Err(Error::NotFresh { seconds: age_ms.max(ahead_ms) / 1000 });
         }
         Ok(())
+    }
+}
+
+/// The marks of statements that were acted on, for as long as they would be fresh: none is acted on twice. They are
+/// forgotten when the service restarts.
+#[derive(Debug, Default)]
+pub struct Seen(BTreeMap<[u8; 16], u64>);
+
+impl Seen {
+    /// Checks `stamp` as [`Stamp::check`] does, and that it was not seen before.
+    pub fn admit(&mut self, stamp: &Stamp, now_ms: u64) -> Result<(), Error> {
+        stamp.check(now_ms, MAX_AGE_MS)?;
+        self.0.retain(|_, time_ms| now_ms.saturating_sub(*time_ms) <= MAX_AGE_MS);
+        match self.0.insert(stamp.nonce, stamp.time_ms) {
+            None => Ok(()),
+            Some(_) => Err(Error::Replayed),
+        }
     }
 }
 
@@ -141,5 +160,13 @@ mod tests {
         assert!(stamp.check(10_001_001, 1_000).is_err());
         assert!(stamp.check(10_000_000 - MAX_AGE_MS, 0).is_ok());
         assert!(stamp.check(10_000_000 - MAX_AGE_MS - 1, u64::MAX).is_err());
+
+        let mut seen = Seen::default();
+        seen.admit(&stamp, 10_000_000).unwrap();
+        assert_eq!(seen.admit(&stamp, 10_000_000).unwrap_err().code(), "TSL-NOD-033");
+        let other = Stamp { nonce: [1; 16], time_ms: 10_000_001 + MAX_AGE_MS };
+        seen.admit(&other, other.time_ms).unwrap();
+        assert_eq!(seen.0.len(), 1, "what is no longer fresh is forgotten");
+        assert_eq!(seen.admit(&stamp, other.time_ms).unwrap_err().code(), "TSL-NOD-032");
     }
 }

@@ -16,7 +16,7 @@ use crate::Error;
 use crate::answers::Evidence;
 use crate::folder;
 use crate::identity::Identity;
-use crate::statement::{MAX_AGE_MS, Stamp, Statement};
+use crate::statement::{Seen, Stamp, Statement};
 
 /// Most transform keys a node keeps.
 pub const MAX_TRANSFORM_KEYS: usize = 1024;
@@ -69,6 +69,7 @@ pub fn forget(
 pub struct TransformKeys {
     dir: PathBuf,
     keys: Mutex<BTreeMap<String, Kept>>,
+    seen: Mutex<Seen>,
 }
 
 #[derive(Clone, Debug)]
@@ -91,10 +92,10 @@ impl TransformKeys {
                 keys.insert(name.to_owned(), kept);
             }
         }
-        Ok(Self { dir: dir.to_owned(), keys: Mutex::new(keys) })
+        Ok(Self { dir: dir.to_owned(), keys: Mutex::new(keys), seen: Mutex::default() })
     }
 
-    /// Keeps what `upload` asks to keep, under `name`; the user. `is_known` decides who may.
+    /// Keeps what `upload` asks to keep, under `name`. `is_known` decides who may.
     pub fn keep(
         &self,
         name: &str,
@@ -103,7 +104,7 @@ impl TransformKeys {
         is_known: impl FnOnce(&str) -> bool,
     ) -> Result<(), Error> {
         let (user, (wish, stamp)): (_, (Wish, Stamp)) = Statement::from_bytes(upload)?.open(DOMAIN)?;
-        stamp.check(now_ms, MAX_AGE_MS)?;
+        self.admit(&stamp, now_ms)?;
         let Wish::Keep(bytes) = wish else { return Err(Error::BadStatement) };
         if !is_known(user.as_str()) {
             return Err(Error::UnknownUser);
@@ -125,7 +126,7 @@ impl TransformKeys {
     /// Deletes a key at the wish of its user.
     pub fn forget(&self, name: &str, wish: &[u8], now_ms: u64) -> Result<(), Error> {
         let (user, (wish, stamp)): (_, (Wish, Stamp)) = Statement::from_bytes(wish)?.open(DOMAIN)?;
-        stamp.check(now_ms, MAX_AGE_MS)?;
+        self.admit(&stamp, now_ms)?;
         if !matches!(wish, Wish::Forget(named) if named == name) {
             return Err(Error::BadStatement);
         }
@@ -158,6 +159,10 @@ impl TransformKeys {
     /// The key called `name`.
     pub fn get(&self, name: &str) -> Result<Arc<TransformKey>, Error> {
         self.lock().get(name).map(|kept| kept.key.clone()).ok_or_else(|| unknown(name))
+    }
+
+    fn admit(&self, stamp: &Stamp, now_ms: u64) -> Result<(), Error> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).admit(stamp, now_ms)
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Kept>> {

@@ -228,6 +228,17 @@ fn a_helper_that_lies_is_found_out() {
     let deleted = stranger.post(&format!("{path}/forget"), "application/octet-stream", &wish);
     assert_eq!(code(deleted), "TSL-NOD-036");
     assert_eq!(code(stranger.delete(&path)), "TSL-NOD-020", "deleting without a signature is the operator's");
+    let (_, transform_key) = {
+        let lin = Home::open(&home, false).unwrap();
+        lin.outsource(&lin.keys(&keys).unwrap()).unwrap()
+    };
+    let lin = Home::open(&home, false).unwrap();
+    let upload = transform::keep(&transform_key, lin.identity(), SystemClock.now_ms(), &*entropy()).unwrap();
+    let second = format!("/v1/transform-keys/{}", transform::name_of(&transform_key));
+    stranger.put(&second, "application/octet-stream", &upload).unwrap();
+    client.delete(&second).unwrap();
+    let replayed = stranger.put(&second, "application/octet-stream", &upload);
+    assert_eq!(code(replayed), "TSL-NOD-033", "what was deleted does not come back");
     daemon.json(&["--home", utf8(&home), "outsource", "--forget", &name]);
     assert_eq!(code(client.delete(&path)), "TSL-NOD-045");
 }

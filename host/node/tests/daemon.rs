@@ -282,9 +282,7 @@ fn every_refusal_of_the_api_is_a_problem_with_a_remedy() {
     }
     let (code, _) = daemon.refused(&["lease", "--size-bytes", "9000000000000000", "--days", "3000"]);
     assert_eq!(code, "TSL-LED-103");
-    let home = dir.path().join("home");
-    daemon.user(&home);
-    let (code, _) = daemon.refused(&["--home", utf8(&home), "attributes", "request", "a@nowhere"]);
+    let (code, _) = daemon.refused(&["authority", "list", "nowhere"]);
     assert_eq!(code, "TSL-NOD-025");
 }
 

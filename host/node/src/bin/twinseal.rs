@@ -89,12 +89,11 @@ enum Command {
         /// Your attribute keys; the section is then opened here, not by the daemon.
         #[arg(long)]
         keys: Option<PathBuf>,
-        /// With `--keys`: let the daemon do the pairings, with this transform key (`twinseal outsource`); what it returns is
-        /// checked here.
-        #[arg(long, requires = "keys")]
+        /// Let the daemon do the pairings, with this transform key (`twinseal outsource`); what it returns is checked here.
+        #[arg(long)]
         outsource: Option<String>,
-        /// With `--keys`: refuse any ledger but this one (hex, as `twinseal verify` prints it).
-        #[arg(long, requires = "keys")]
+        /// With `--keys` or `--outsource`: refuse any ledger but this one (hex, as `twinseal verify` prints it).
+        #[arg(long)]
         chain: Option<String>,
         /// Where to write; standard output when absent.
         #[arg(long, short)]
@@ -389,37 +388,30 @@ fn run(cli: Cli) -> Result<bool, Error> {
             let record = parse_record_number(&record)?;
             let section = SectionName::new(&section)?;
             let client = client(&cli.url, &cli.token_file)?;
-            let plaintext = match keys {
-                Some(keys) => {
-                    if chain.is_none() {
-                        eprintln!(
-                            "twinseal: the ledger is the daemon's word; pin it with --chain (`twinseal verify` prints it)"
-                        );
-                    }
-                    // The daemon and the store are not trusted: nothing is opened that was not verified here.
-                    let chain = chain.as_deref();
-                    let at = section_path(&record.to_string(), &section);
-                    match outsource {
-                        Some(name) => {
-                            let key = home(cli.home.as_deref(), false)?.retrieving(&name)?;
-                            let path = format!("{at}/transformed?key={}", percent(&name));
-                            let answer = TransformedSection::from_bytes(&client.get(&path)?)?;
-                            verify::open_transformed(record, &answer, chain, &section, &key)?
-                        }
-                        None => {
-                            let keys = reader_keys(Some(keys), None)?;
-                            let evidence: Evidence =
-                                client.json(&client.get(&format!("/v1/records/{record}/evidence"))?)?;
-                            let blob = client.get(&format!("/v1/records/{record}"))?;
-                            // What is not for these keys is refused before its body travels.
-                            let (_, signed) = verify::verify(record, &blob, &evidence, chain)?;
-                            signed.section(section.as_str())?;
-                            let body = client.get(&format!("{at}/body"))?;
-                            verify::open(record, &blob, &body, &evidence, chain, &section, &keys)?
-                        }
-                    }
+            let at = section_path(&record.to_string(), &section);
+            let chain = chain.as_deref();
+            if chain.is_none() && (keys.is_some() || outsource.is_some()) {
+                eprintln!(
+                    "twinseal: the ledger is the daemon's word; pin it with --chain (`twinseal verify` prints it)"
+                );
+            }
+            // The daemon and the store are not trusted: nothing is opened that was not verified here.
+            let plaintext = match (outsource, keys) {
+                (Some(name), _) => {
+                    let key = home(cli.home.as_deref(), false)?.retrieving(&name)?;
+                    let path = format!("{at}/transformed?key={}", percent(&name));
+                    let answer = TransformedSection::from_bytes(&client.get(&path)?)?;
+                    verify::open_transformed(record, &answer, chain, &section, &key)?
                 }
-                None => client.get(&section_path(&record.to_string(), &section))?.into(),
+                (None, Some(keys)) => {
+                    let keys = reader_keys(Some(keys), None)?;
+                    let evidence: Evidence =
+                        client.json(&client.get(&format!("/v1/records/{record}/evidence"))?)?;
+                    let blob = client.get(&format!("/v1/records/{record}"))?;
+                    let body = client.get(&format!("{at}/body"))?;
+                    verify::open(record, &blob, &body, &evidence, chain, &section, &keys)?
+                }
+                (None, None) => client.get(&at)?.into(),
             };
             match output {
                 Some(path) => folder::write_secret(&path, &plaintext)?,
