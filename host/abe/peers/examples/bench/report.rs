@@ -95,7 +95,6 @@ pub(crate) fn markdown(figures: &Figures, sizes: &[usize], batch: &[Throughput])
     out += "\nSaved by outsourcing, percent, all checks included. `decrypt` has merged pairings and `encrypt` tables; the original\n\
             scheme has neither:\n\n";
     out += &header("");
-    let original = "the original scheme, 3n pairings";
     type Parts = &'static [&'static str];
     let shares: [(&str, Parts, &str, Parts); 8] = [
         ("user: `finish`, against `decrypt`", &["finish"], OURS, &["decrypt"]),
