@@ -14,7 +14,7 @@ pub(crate) const CHARM: &str = "Charm RW15 SS512";
 /// The owner's part of an outsourced encryption, without [`PLAN`].
 pub(crate) const OWNER: &str = "encrypt: owner's share";
 /// The same with four helpers of whom two each must agree.
-pub(crate) const OWNER_OF_FOUR: &str = "encrypt: owner's share, four helpers";
+pub(crate) const OWNER_OF_FOUR: &str = "encrypt: owner's share with four helpers";
 /// An encryption with rows made beforehand.
 pub(crate) const ONLINE: &str = "encrypt: online";
 /// What an owner does once for a policy.
