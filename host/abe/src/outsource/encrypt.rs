@@ -29,7 +29,7 @@
 //!
 //! # Without the check
 //!
-//! The check trusts nobody and costs about as much as three rows of one's own, plus a third of each. Whoever
+//! The check trusts nobody and costs as much as three to four rows of one's own, plus a third of each. Whoever
 //! has four helpers can give each job to two of them and compare ([`Pending::finish_agreed`]): next to no
 //! work, but what comes out is right only if one helper of each pair is honest, and secret only if no
 //! helper of the first job plots with one of the second.
@@ -594,7 +594,7 @@ mod tests {
     #[test]
     fn every_digit_is_checked_for_membership() {
         let four = [Gt::generator(); 4];
-        let error = order_4513();
+        let (_, error) = small_orders().into_iter().find(|(order, _)| *order == 4513).unwrap();
         let in_group = |element: &Gt| blst_fp12::from(Fp12::from(*element)).in_group();
         assert!(is_cyclotomic(&error) && !in_group(&error));
         // 4513 = 2 · 2048 + 417
@@ -607,11 +607,27 @@ mod tests {
         assert!(product(&wrong, &weights, cyclotomic_square, in_group).is_none());
     }
 
-    fn order_4513() -> Gt {
-        let vectors = include_str!("../../vectors/small_order_gt.txt");
-        let line = vectors.lines().find(|line| line.starts_with("4513 ")).unwrap();
-        let bytes = hex::decode(line.split(' ').nth(1).unwrap()).unwrap();
-        number12(bytes[..].try_into().unwrap()).unwrap()
+    /// The elements of small order of Fp12 in `vectors/small_order_gt.txt`.
+    fn small_orders() -> Vec<(u32, Gt)> {
+        let lines = include_str!("../../vectors/small_order_gt.txt").lines();
+        let parse = |line: &str| {
+            let mut fields = line.split(' ');
+            let order = fields.next().unwrap().parse().unwrap();
+            let bytes = hex::decode(fields.next().unwrap()).unwrap();
+            (order, number12(bytes[..].try_into().unwrap()).unwrap())
+        };
+        lines.filter(|line| !line.starts_with('#')).map(parse).collect()
+    }
+
+    #[test]
+    fn small_orders_outside_the_cyclotomic_subgroup_are_refused() {
+        let elements = small_orders();
+        assert!(elements.len() > 3);
+        for (order, element) in elements {
+            assert_eq!(is_cyclotomic(&element), order == 4513, "{order}");
+            assert_eq!(is_cyclotomic(&(element + Gt::generator())), order == 4513, "{order}");
+        }
+        assert!(is_cyclotomic(&Gt::generator()) && !is_cyclotomic(&Gt::from(Fp12::ZERO)));
     }
 
     #[test]
