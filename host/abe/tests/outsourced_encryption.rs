@@ -110,13 +110,16 @@ fn what_comes_out_is_the_direct_ciphertext() {
     }
 }
 
+/// Two answers to each of two jobs.
+type Answers = [[Vec<u8>; 2]; 2];
+
 #[test]
 fn answers_that_agree_are_believed_and_others_examined() {
     let world = World::new();
     let policy = policy();
     let direct = encapsulate(&policy, world.publics(), HEADER, &mut Repeatable::new(1)).unwrap();
     let plan = Plan::new(&policy, world.publics()).unwrap();
-    let finish = |change: &dyn Fn(&mut [[Vec<u8>; 2]; 2])| {
+    let finish = |change: &dyn Fn(&mut Answers)| {
         let (pending, jobs) = plan.begin(HEADER, &mut Repeatable::new(1)).unwrap();
         let mut answers = [0, 1].map(|_| jobs.each_ref().map(|job| world.help(job)));
         change(&mut answers);
@@ -131,7 +134,7 @@ fn answers_that_agree_are_believed_and_others_examined() {
         let refused = finish(&|answers| answers[helper / 2][helper % 2].truncate(9));
         assert_eq!(refused, Err(Error::RowsRejected { helpers: vec![helper] }));
     }
-    let short = |answers: &mut [[Vec<u8>; 2]; 2]| {
+    let short = |answers: &mut Answers| {
         for pair in answers {
             pair[0].truncate(4 + Rows::ROW_BYTES);
             pair[0][3] = 1;
@@ -139,7 +142,7 @@ fn answers_that_agree_are_believed_and_others_examined() {
     };
     assert_eq!(finish(&short), Err(Error::RowsRejected { helpers: vec![0, 2] }));
     // As documented: what both helpers of a job say is believed.
-    let both = |answers: &mut [[Vec<u8>; 2]; 2]| answers.iter_mut().for_each(|pair| lie(&mut pair[1]));
+    let both = |answers: &mut Answers| answers.iter_mut().for_each(|pair| lie(&mut pair[1]));
     assert_ne!(finish(&both).unwrap().0.to_bytes(), direct.0.to_bytes());
 }
 
