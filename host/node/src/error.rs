@@ -326,6 +326,14 @@ pub enum Error {
         /// Which authority.
         authority: String,
     },
+    /// A transform key was not named.
+    #[error(
+        "you have {count} transform keys; name one that `twinseal outsource` printed, or leave one with it"
+    )]
+    WhichTransformKey {
+        /// How many.
+        count: usize,
+    },
     /// From the driver.
     #[error(transparent)]
     Driver(#[from] twinseal_driver::Error),
@@ -402,6 +410,7 @@ impl Error {
             Self::CeremonyTerms { .. } => "TSL-NOD-047",
             Self::CeremonyStalled { .. } => "TSL-NOD-048",
             Self::NeedsCeremony { .. } => "TSL-NOD-049",
+            Self::WhichTransformKey { .. } => "TSL-NOD-050",
             Self::Driver(e) => e.code(),
             Self::Sim(e) => e.code(),
             Self::Abe(e) => e.code(),

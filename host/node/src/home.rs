@@ -148,6 +148,18 @@ impl Home {
         Ok((name, transform_key))
     }
 
+    /// The name of the transform key, if there is exactly one.
+    pub fn only_transform_key(&self) -> Result<String, Error> {
+        let entries = std::fs::read_dir(&self.dir).map_err(|e| Error::io("list", &self.dir, e))?;
+        let files = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+        let name = |file: String| Some(file.strip_prefix("retrieving-")?.strip_suffix(".key")?.to_owned());
+        let names: Vec<String> = files.filter_map(name).collect();
+        match &names[..] {
+            [name] => Ok(name.clone()),
+            _ => Err(Error::WhichTransformKey { count: names.len() }),
+        }
+    }
+
     /// What finishes the work done with the transform key called `name`.
     pub fn retrieving(&self, name: &str) -> Result<RetrievingKey, Error> {
         Ok(RetrievingKey::from_bytes(&folder::read_secret(&self.retrieving_path(name))?)?)

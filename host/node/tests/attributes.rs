@@ -181,6 +181,11 @@ fn a_helper_that_lies_is_found_out() {
     let helped = daemon.twinseal(&[&get[..], &["--outsource", &name]].concat());
     assert!(helped.status.success(), "{}", text(&helped));
     assert_eq!(alone.stdout, helped.stdout);
+    let at_home = ["--home", utf8(&home), "get", &record, "--section", STREAM];
+    for from_home in ["--keys", "--outsource"] {
+        let output = daemon.twinseal(&[&at_home[..], &[from_home]].concat());
+        assert_eq!(output.stdout, alone.stdout, "{from_home}: {}", text(&output));
+    }
 
     let token = std::fs::read_to_string(daemon.data_dir.join("api.token")).unwrap();
     let client = Client::new(&daemon.url, &token);

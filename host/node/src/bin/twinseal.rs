@@ -86,12 +86,13 @@ enum Command {
         /// Which section.
         #[arg(long, default_value = "personal")]
         section: String,
-        /// Your attribute keys; the section is then opened here, not by the daemon.
-        #[arg(long)]
-        keys: Option<PathBuf>,
-        /// Let the daemon do the pairings, with this transform key (`twinseal outsource`); what it returns is checked here.
-        #[arg(long)]
-        outsource: Option<String>,
+        /// Your attribute keys, those in your home unless a file is named; the section is then opened here, not by the daemon.
+        #[arg(long, value_name = "FILE", num_args = 0..=1)]
+        keys: Option<Option<PathBuf>>,
+        /// Let the daemon do the pairings, with the transform key `twinseal outsource` printed, or the only one you have; what
+        /// it returns is checked here.
+        #[arg(long, value_name = "KEY", num_args = 0..=1)]
+        outsource: Option<Option<String>>,
         /// With `--keys` or `--outsource`: refuse any ledger but this one (hex, as `twinseal verify` prints it).
         #[arg(long)]
         chain: Option<String>,
@@ -398,13 +399,15 @@ fn run(cli: Cli) -> Result<bool, Error> {
             // The daemon and the store are not trusted: nothing is opened that was not verified here.
             let plaintext = match (outsource, keys) {
                 (Some(name), _) => {
-                    let key = home(cli.home.as_deref(), false)?.retrieving(&name)?;
+                    let home = home(cli.home.as_deref(), false)?;
+                    let name = name.map_or_else(|| home.only_transform_key(), Ok)?;
+                    let key = home.retrieving(&name)?;
                     let path = format!("{at}/transformed?key={}", percent(&name));
                     let answer = TransformedSection::from_bytes(&client.get(&path)?)?;
                     verify::open_transformed(record, &answer, chain, &section, &key)?
                 }
                 (None, Some(keys)) => {
-                    let keys = reader_keys(Some(keys), None)?;
+                    let keys = reader_keys(keys, cli.home.as_deref())?;
                     let evidence: Evidence =
                         client.json(&client.get(&format!("/v1/records/{record}/evidence"))?)?;
                     let blob = client.get(&format!("/v1/records/{record}"))?;
