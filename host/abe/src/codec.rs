@@ -8,14 +8,16 @@
 //! torus form cannot even express the identity.
 
 use crate::Error;
-use blstrs::{Compress, G1Affine, G2Affine, Gt, Scalar};
+use crate::groups::Bls12381;
+use crate::scheme::{Key, Row};
+use blst::blst_fp12;
+use blstrs::{Compress, Fp, Fp12, G1Projective, G2Projective, Gt, Scalar};
 use ff::Field;
 use group::Group;
-use group::prime::PrimeCurveAffine;
 use std::str::FromStr;
 
 /// First byte of every encoding.
-pub(crate) const VERSION: u8 = 1;
+pub(crate) const VERSION: u8 = 2;
 
 /// Second byte of every encoding. Values are never reused.
 #[derive(Clone, Copy)]
@@ -25,15 +27,37 @@ pub(crate) enum Kind {
     Authority = 2,
     AttributeKey = 3,
     Ciphertext = 4,
+    TransformKey = 5,
+    RetrievingKey = 6,
+    Transformed = 7,
+    RowsJob = 8,
+    Rows = 9,
+    Pledge = 32,
+    Dealing = 33,
+    PrivateShare = 34,
+    Group = 35,
+    GroupShare = 36,
+    PartialKey = 37,
 }
 
 impl Kind {
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Kind::PublicKey => "public key",
             Kind::Authority => "secret key of an authority",
             Kind::AttributeKey => "attribute key",
             Kind::Ciphertext => "ciphertext",
+            Kind::Pledge => "pledge of a dealing",
+            Kind::Dealing => "dealing",
+            Kind::PrivateShare => "private share",
+            Kind::Group => "group",
+            Kind::GroupShare => "share of a group",
+            Kind::PartialKey => "partial key",
+            Kind::TransformKey => "transform key",
+            Kind::RetrievingKey => "retrieving key",
+            Kind::Transformed => "transformed ciphertext",
+            Kind::RowsJob => "job of an encryption",
+            Kind::Rows => "rows of an encryption",
         }
     }
 }
@@ -59,16 +83,36 @@ impl Writer {
         self.0.extend(text.as_bytes());
     }
 
+    pub(crate) fn count(&mut self, count: u16) {
+        self.0.extend(count.to_be_bytes());
+    }
+
+    pub(crate) fn array(&mut self, bytes: &[u8]) {
+        self.0.extend(bytes);
+    }
+
     pub(crate) fn scalar(&mut self, scalar: &Scalar) {
         self.0.extend(scalar.to_bytes_be());
     }
 
-    pub(crate) fn g1(&mut self, point: &G1Affine) {
+    pub(crate) fn g1(&mut self, point: &G1Projective) {
         self.0.extend(point.to_compressed());
     }
 
-    pub(crate) fn g2(&mut self, point: &G2Affine) {
+    pub(crate) fn g2(&mut self, point: &G2Projective) {
         self.0.extend(point.to_compressed());
+    }
+
+    pub(crate) fn key(&mut self, key: &Key<Bls12381>) {
+        self.g1(&key.k);
+        self.g2(&key.l);
+    }
+
+    pub(crate) fn row(&mut self, row: &Row<Bls12381>) {
+        self.gt(&row.c1);
+        self.g2(&row.c2);
+        self.g2(&row.c3);
+        self.g1(&row.c4);
     }
 
     pub(crate) fn gt(&mut self, element: &Gt) {
@@ -77,16 +121,74 @@ impl Writer {
 }
 
 pub(crate) const GT_BYTES: usize = 288;
+pub(crate) const ROW_BYTES: usize = GT_BYTES + 96 + 96 + 48;
 
-/// The torus-compressed form. The identity has none; it becomes zeros, which no parser accepts.
+/// The torus-compressed form. The elements without one, 1 and -1, become zeros, which no parser accepts.
 pub(crate) fn gt_bytes(element: &Gt) -> [u8; GT_BYTES] {
     let mut bytes = [0; GT_BYTES];
-    if !bool::from(element.is_identity()) {
+    if !bool::from(Fp12::from(*element).c1().is_zero()) {
         // Writing 288 bytes into a slice of 288 cannot fail.
         let written = element.write_compressed(&mut bytes[..]);
         debug_assert!(written.is_ok());
     }
     bytes
+}
+
+/// Undoes [`gt_bytes`]: b stands for (b + w) / (b - w), an element of norm 1 over Fp6. Few of them are in the
+/// group of prime order.
+fn unitary_from_bytes(bytes: &[u8; GT_BYTES]) -> Option<Gt> {
+    let mut b = blst_fp12::default().fp6[0];
+    for (i, bytes) in bytes.as_chunks::<48>().0.iter().enumerate() {
+        let number: Option<Fp> = Fp::from_bytes_le(bytes).into();
+        b.fp2[i / 2].fp[i % 2] = number?.into();
+    }
+    // The conjugate of b + w is b - w.
+    let sum = Fp12::new(b.into(), blst_fp12::default().fp6[0].into());
+    let mut difference = sum;
+    difference.conjugate();
+    let inverse: Option<Fp12> = difference.invert().into();
+    let element = sum * inverse?;
+    // Zeros would stand for -1, but nothing is written as zeros that is meant to be read.
+    (bytes != &[0; GT_BYTES]).then_some(element.into())
+}
+
+fn in_group(element: &Gt) -> bool {
+    blst_fp12::from(Fp12::from(*element)).in_group()
+}
+
+/// A point of G1, uncompressed: what engines take.
+pub(crate) fn g1_to_bytes(point: &G1Projective) -> [u8; 96] {
+    point.to_uncompressed()
+}
+
+/// A point of the group of prime order, the identity included.
+pub(crate) fn g1_from_bytes(bytes: &[u8; 96]) -> Option<G1Projective> {
+    G1Projective::from_uncompressed(bytes).into()
+}
+
+/// A point of G2, uncompressed.
+pub(crate) fn g2_to_bytes(point: &G2Projective) -> [u8; 192] {
+    point.to_uncompressed()
+}
+
+/// A point of the group of prime order, the identity included.
+pub(crate) fn g2_from_bytes(bytes: &[u8; 192]) -> Option<G2Projective> {
+    G2Projective::from_uncompressed(bytes).into()
+}
+
+/// All twelve coefficients.
+pub(crate) fn gt_to_bytes(element: &Gt) -> [u8; 576] {
+    blst_fp12::from(Fp12::from(*element)).to_bendian()
+}
+
+/// An element of the group of prime order, the identity included.
+pub(crate) fn gt_from_bytes(bytes: &[u8; 576]) -> Option<Gt> {
+    let mut element = blst_fp12::default();
+    for (i, bytes) in bytes.as_chunks::<48>().0.iter().enumerate() {
+        let number: Option<Fp> = Fp::from_bytes_be(bytes).into();
+        element.fp6[i / 2 % 2].fp2[i / 4].fp[i % 2] = number?.into();
+    }
+    element.in_group().then(|| Gt::from(Fp12::from(element)))
 }
 
 /// Takes an encoding apart.
@@ -105,6 +207,11 @@ impl<'b> Reader<'b> {
             return Err(reader.error("bytes of another kind of object"));
         }
         Ok(reader)
+    }
+
+    /// A part of an encoding whose start was read before.
+    pub(crate) fn part(kind: Kind, rest: &'b [u8]) -> Self {
+        Self { rest, kind }
     }
 
     pub(crate) fn error(&self, problem: &'static str) -> Error {
@@ -145,19 +252,31 @@ impl<'b> Reader<'b> {
         scalar.filter(|s| !bool::from(s.is_zero())).ok_or_else(|| self.error("a scalar out of range"))
     }
 
-    pub(crate) fn g1(&mut self) -> Result<G1Affine, Error> {
-        let point: Option<G1Affine> = G1Affine::from_compressed(&self.array()?).into();
+    pub(crate) fn count(&mut self) -> Result<u16, Error> {
+        Ok(u16::from_be_bytes(self.array()?))
+    }
+
+    pub(crate) fn g1(&mut self) -> Result<G1Projective, Error> {
+        let point: Option<G1Projective> = G1Projective::from_compressed(&self.array()?).into();
         point.filter(|p| !bool::from(p.is_identity())).ok_or_else(|| self.error("no valid point of G1"))
     }
 
-    pub(crate) fn g2(&mut self) -> Result<G2Affine, Error> {
-        let point: Option<G2Affine> = G2Affine::from_compressed(&self.array()?).into();
+    pub(crate) fn g2(&mut self) -> Result<G2Projective, Error> {
+        let point: Option<G2Projective> = G2Projective::from_compressed(&self.array()?).into();
         point.filter(|p| !bool::from(p.is_identity())).ok_or_else(|| self.error("no valid point of G2"))
     }
 
     pub(crate) fn gt(&mut self) -> Result<Gt, Error> {
-        let bytes = self.array::<GT_BYTES>()?;
-        Gt::read_compressed(&bytes[..]).map_err(|_| self.error("no valid target group element"))
+        let element = unitary_from_bytes(&self.array()?).filter(in_group);
+        element.ok_or_else(|| self.error("no valid target group element"))
+    }
+
+    pub(crate) fn key(&mut self) -> Result<Key<Bls12381>, Error> {
+        Ok(Key { k: self.g1()?, l: self.g2()? })
+    }
+
+    pub(crate) fn row(&mut self) -> Result<Row<Bls12381>, Error> {
+        Ok(Row { c1: self.gt()?, c2: self.g2()?, c3: self.g2()?, c4: self.g1()? })
     }
 }
 
@@ -174,8 +293,7 @@ mod tests {
     fn elements_round_trip() {
         for _ in 0..8 {
             let s = Scalar::random(OsRng);
-            let (p, q) =
-                (G1Affine::from(G1Affine::generator() * s), G2Affine::from(G2Affine::generator() * s));
+            let (p, q) = (G1Projective::generator() * s, G2Projective::generator() * s);
             let e = Gt::generator() * s;
             let mut writer = Writer(Vec::new());
             writer.scalar(&s);
@@ -194,8 +312,8 @@ mod tests {
     #[test]
     fn identities_and_zero_are_refused() {
         assert!(reader(&[0; 32]).scalar().is_err());
-        assert!(reader(&G1Affine::identity().to_compressed()).g1().is_err());
-        assert!(reader(&G2Affine::identity().to_compressed()).g2().is_err());
+        assert!(reader(&G1Projective::identity().to_compressed()).g1().is_err());
+        assert!(reader(&G2Projective::identity().to_compressed()).g2().is_err());
         assert!(reader(&gt_bytes(&Gt::identity())).gt().is_err());
     }
 
@@ -206,8 +324,8 @@ mod tests {
             let mut bytes = [0; 96];
             (bytes[0], bytes[47], bytes[95]) = (0x80, x, x);
             let g1_bytes = bytes.first_chunk().unwrap();
-            on_e1 += u8::from(bool::from(G1Affine::from_compressed_unchecked(g1_bytes).is_some()));
-            on_e2 += u8::from(bool::from(G2Affine::from_compressed_unchecked(&bytes).is_some()));
+            on_e1 += u8::from(bool::from(G1Projective::from_compressed_unchecked(g1_bytes).is_some()));
+            on_e2 += u8::from(bool::from(G2Projective::from_compressed_unchecked(&bytes).is_some()));
             assert!(reader(g1_bytes).g1().is_err());
             assert!(reader(&bytes).g2().is_err());
         }
