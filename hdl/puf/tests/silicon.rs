@@ -5,7 +5,7 @@ use twinseal_puf::evaluate::quality::population;
 use twinseal_puf::evaluate::samples::Samples;
 use twinseal_puf::silicon::{Device, Foundry, ROOM, Silicon};
 
-/// What the public measurements of 193 chips give for disjoint neighbour pairs (`twinseal-puf evaluate --folder`), and
+/// What the public measurements of 193 chips give for disjoint neighbour pairs (`twinseal puf evaluate --folder`), and
 /// how far the model may be off: its layout is one draw of many.
 const MEASURED: [(&str, f64, f64); 11] = [
     ("chip to chip", 0.0616, 0.010),

@@ -349,6 +349,9 @@ pub enum Error {
     /// From the streams and predictions.
     #[error(transparent)]
     Twin(#[from] twinseal_twin::Error),
+    /// Of the PUF's evaluation.
+    #[error(transparent)]
+    Puf(#[from] twinseal_puf::Error),
 }
 
 impl Error {
@@ -416,6 +419,7 @@ impl Error {
             Self::Abe(e) => e.code(),
             Self::Ledger(e) => e.code(),
             Self::Twin(e) => e.code(),
+            Self::Puf(e) => e.code(),
         }
     }
 }

@@ -202,6 +202,9 @@ enum Command {
         #[command(subcommand)]
         command: AuthorityCommand,
     },
+    /// Ring-oscillator PUFs, virtual or measured.
+    #[command(subcommand)]
+    Puf(twinseal_puf::cli::Command),
     /// List the boards that are plugged in.
     Boards,
     /// Check this machine: tools, boards, permissions, the daemon.
@@ -507,6 +510,12 @@ fn run(cli: Cli) -> Result<bool, Error> {
                 None => operate_daemon(command, &client(&cli.url, &cli.token_file)?)?,
             };
             show(cli.json, &report, || report.to_string())
+        }
+        Command::Puf(twinseal_puf::cli::Command::Evaluate(evaluate)) => {
+            let (report, plots) = evaluate.run()?;
+            plots.iter().for_each(|path| eprintln!("wrote {}", path.display()));
+            show(cli.json, &report, || report.to_string())?;
+            Ok(report.passed())
         }
         Command::Boards => {
             let boards = engines::discover()?;
