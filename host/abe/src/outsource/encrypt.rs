@@ -34,9 +34,9 @@
 //! # Without the check
 //!
 //! The check trusts nobody, and costs a single ciphertext as much as several rows of one's own. Whoever has
-//! no others to check with it, but four helpers, can give each job to two of them and compare ([`Pending::finish_agreed`]): next to no
-//! work, but what comes out is right only if one helper of each pair is honest, and secret only if no
-//! helper of the first job plots with one of the second.
+//! no others to check with it, but four helpers, can give each job to two of them and compare
+//! ([`Pending::finish_agreed`]): next to no work, but what comes out is right only if one helper of each pair
+//! is honest, and secret only if no helper of the first job plots with one of the second.
 
 use crate::authority::{KeyId, PublicKey};
 use crate::codec::{Kind, Reader, Writer, g1_to_bytes, g2_to_bytes, gt_to_bytes};
@@ -121,9 +121,12 @@ pub fn encrypt_rows<'a>(
     let make_row = |(x, attribute): (usize, &Attribute)| {
         let public = publics.of_row(x).prepared();
         let (lambda, omega, t) = (&*coins.lambdas[x], &*coins.omegas[x], &*coins.ts[x]);
-        let mut row = Row::new(public, &hash_attribute(attribute), lambda, omega, t);
-        row.c4 = hash_attribute(attribute).times(&Secret::new(root * t));
-        row
+        Row {
+            c1: Bls12381::gt_times(lambda).plus(&public.a.scaled(t)),
+            c2: Bls12381::g2_times(t).negated(),
+            c3: public.y.scaled(t).plus(&Bls12381::g2_times(omega)),
+            c4: hash_attribute(attribute).times(&Secret::new(root * t)),
+        }
     };
     Ok(Rows(job.policy.rows().iter().enumerate().map(make_row).collect()))
 }
