@@ -9,30 +9,34 @@
 //! # Why a wrong row is noticed
 //!
 //! The owner knows all scalars, so the product of all rows, each raised to a random weight W, has a
-//! known value, which takes a few powers of fixed bases ([`Check`]). In a group of prime order one wrong
+//! known value, which takes a few powers of fixed bases. In a group of prime order one wrong
 //! element passes with a chance of one in the number of weights. But what a helper sends lies in a larger
 //! group, where an error of small order l passes with a chance of 1/l, and testing every element for
 //! membership would cost more than the rest. Instead:
 //!
-//! - helpers send roots, `C2^(1/299)`, `C3^(1/299)` and `C4^(1/33)`, and the owner raises them again. That
-//!   takes out every component of order 13 or 23 on the curve of G2 (the group of points of order 13²·23²
-//!   has exponent 13·23), and of order 3 or 11 on that of G1. C1 must satisfy f^(p^4) · f = f^(p^2), so it
-//!   lies in the cyclotomic subgroup. What is left are groups whose order has no prime factor below 2^11;
-//! - a weight is six independent digits of 11 bits, and the product is computed digit by digit. Each of
-//!   the six products must lie in the group of prime order. If some element is outside it, its component
-//!   there has an order with all prime factors above 2^11, so whatever the other digits, at most one
-//!   value of its own hides it: it passes with a chance of at most 2^-66;
+//! - a weight has independent digits, and the product is computed digit by digit. Each of the products must
+//!   lie in the group of prime order. If some element is outside it, then whatever the other digits, at most
+//!   one value of each of its own hides that, as long as the values of a digit differ modulo the order of
+//!   the component outside;
+//! - in Gt and G1 there are 6 digits of 11 bits, so the chance is 2^-66, and no order may have a prime factor
+//!   below 2^11. C1 must satisfy f^(p^4) · f = f^(p^2): it lies in the cyclotomic subgroup, where none has.
+//!   Of C4 helpers send a root, `C4^(1/33)`, and the owner raises it again. That takes out every component
+//!   of order 3 or 11, the only smaller ones on the curve of G1;
+//! - in G2 there are 18 digits of 13 values each, a chance of 13^-18 < 2^-66, since 13 is the smallest prime
+//!   factor on that curve. More products are tested than in G1, but no element needs raising;
 //! - if all elements are inside, an error passes the comparison of the whole with a chance of 2^-66, since the
-//!   66-bit weights are distinct modulo the group order.
+//!   weights are distinct modulo the group order.
 //!
-//! Rows that fail are checked helper by helper, to name the one to blame.
+//! None of this depends on which ciphertext an element belongs to, so [`Plan::finish_many`] checks all rows
+//! of many ciphertexts by one such product: tests and powers of fixed bases are then paid once. If it fails,
+//! every ciphertext is checked alone, and in one that fails every helper, to name the one to blame.
 //!
 //! # Without the check
 //!
-//! The check trusts nobody and costs as much as three to four rows of one's own, plus a third of each. Whoever
-//! has four helpers can give each job to two of them and compare ([`Pending::finish_agreed`]): next to no
-//! work, but what comes out is right only if one helper of each pair is honest, and secret only if no
-//! helper of the first job plots with one of the second.
+//! The check trusts nobody, and costs a single ciphertext as much as several rows of one's own. Whoever has
+//! no others to check with it, but four helpers, can give each job to two of them and compare
+//! ([`Pending::finish_agreed`]): next to no work, but what comes out is right only if one helper of each pair
+//! is honest, and secret only if no helper of the first job plots with one of the second.
 
 use crate::authority::{KeyId, PublicKey};
 use crate::codec::{Kind, Reader, Writer, g1_to_bytes, g2_to_bytes, gt_to_bytes};
@@ -45,7 +49,7 @@ use crate::policy::Policy;
 use crate::powers::cyclotomic_square;
 use crate::{Attribute, Error};
 use blst::blst_fp12;
-use blstrs::{Fp, Fp12, G1Affine, G1Projective, G2Affine, G2Projective, Gt, Scalar};
+use blstrs::{Fp, Fp2, Fp12, G1Affine, G1Projective, G2Affine, G2Projective, Gt, Scalar};
 use ff::Field;
 use group::prime::PrimeCurveAffine;
 use group::{Curve as _, Group};
@@ -55,14 +59,12 @@ use std::fmt;
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 use zeroize::Zeroizing;
 
-/// What roots helpers send of points of G1 and G2.
+/// What root helpers send of points of G1.
 const G1_ROOT: u64 = 3 * 11;
-const G2_ROOT: u64 = 13 * 23;
-/// Digits of a weight, and bits of a digit.
-const DIGITS: usize = 6;
-const DIGIT_BITS: usize = 11;
 /// How many elements share a table of subset products.
 const CHUNK: usize = 5;
+/// From how many elements on buckets take fewer operations than tables.
+const BUCKETS_FROM: usize = 96;
 /// Bits of a signed digit of a secret scalar, how many of them there are, and how many multiples they take.
 const WIDTH: usize = 5;
 const SIGNED_DIGITS: usize = 52;
@@ -115,17 +117,15 @@ pub fn encrypt_rows<'a>(
         }
     }
     let coins = RowCoins::draw(&mut Coins::of_seed(job.seed.clone()), &job.policy);
-    let inverse = |root| Scalar::from(root).invert().unwrap_or(Scalar::ZERO);
-    let (in_g1, in_g2) = (inverse(G1_ROOT), inverse(G2_ROOT));
+    let root = Scalar::from(G1_ROOT).invert().unwrap_or(Scalar::ZERO);
     let make_row = |(x, attribute): (usize, &Attribute)| {
         let public = publics.of_row(x).prepared();
         let (lambda, omega, t) = (&*coins.lambdas[x], &*coins.omegas[x], &*coins.ts[x]);
-        let t_in_g2 = Secret::new(in_g2 * t);
         Row {
             c1: Bls12381::gt_times(lambda).plus(&public.a.scaled(t)),
-            c2: Bls12381::g2_times(&t_in_g2).negated(),
-            c3: public.y.scaled(&t_in_g2).plus(&Bls12381::g2_times(&Secret::new(in_g2 * omega))),
-            c4: hash_attribute(attribute).times(&Secret::new(in_g1 * t)),
+            c2: Bls12381::g2_times(t).negated(),
+            c3: public.y.scaled(t).plus(&Bls12381::g2_times(omega)),
+            c4: hash_attribute(attribute).times(&Secret::new(root * t)),
         }
     };
     Ok(Rows(job.policy.rows().iter().enumerate().map(make_row).collect()))
@@ -166,6 +166,40 @@ impl<'a> Plan<'a> {
         });
         Ok((Pending { plan: self, secret, preamble, schedule }, jobs))
     }
+
+    /// [`Self::begin`] for each of many headers. Fails if one is too long.
+    pub fn begin_many(
+        &self,
+        headers: &[&[u8]],
+        rng: &mut (impl RngCore + CryptoRng),
+    ) -> Result<Vec<(Pending<'_>, [RowsJob; 2])>, Error> {
+        headers.iter().map(|header| self.begin(header, rng)).collect()
+    }
+
+    /// [`Pending::finish`] for each of many encryptions, whose rows are checked together: most of what a check
+    /// costs is then paid once.
+    ///
+    /// The results are in the order of `items`. If anything is wrong with any of them, all are checked one by
+    /// one: those without a fault succeed, the others name their helpers.
+    pub fn finish_many(
+        &self,
+        items: Vec<(Pending<'_>, [Rows; 2])>,
+        rng: &mut (impl RngCore + CryptoRng),
+    ) -> Vec<Result<(Ciphertext, SharedKey), Error>> {
+        let combined = |(pending, [a, b]): &(Pending<'_>, [Rows; 2])| {
+            pending.combine(a, b).filter(|_| std::ptr::eq(pending.plan, self))
+        };
+        if let Some(rows) = items.iter().map(combined).collect::<Option<Vec<_>>>() {
+            let batch: Vec<_> = items.iter().zip(&rows).map(|((p, _), rows)| (p.coins(), rows)).collect();
+            if self.holds(&batch, rng) {
+                let seal = |((pending, _), rows): ((Pending<'_>, _), _)| {
+                    Ok(seal_rows(&pending.secret, pending.preamble, &pending.schedule, rows))
+                };
+                return items.into_iter().zip(rows).map(seal).collect();
+            }
+        }
+        items.into_iter().map(|(pending, rows)| pending.finish(&rows, rng)).collect()
+    }
 }
 
 impl Pending<'_> {
@@ -179,11 +213,10 @@ impl Pending<'_> {
         rng: &mut (impl RngCore + CryptoRng),
     ) -> Result<(Ciphertext, SharedKey), Error> {
         let [a, b] = rows;
-        if let Some(sums) = self.combine(a, b) {
-            let coins = RowCoins::draw(&mut self.schedule.coins(), &self.plan.policy);
-            if Check::new(sums.len(), rng).holds(&sums, &coins, self.plan) {
-                return Ok(seal_rows(&self.secret, self.preamble, &self.schedule, sums));
-            }
+        if let Some(sums) = self.combine(a, b)
+            && self.plan.holds(&[(self.coins(), &sums)], rng)
+        {
+            return Ok(seal_rows(&self.secret, self.preamble, &self.schedule, sums));
         }
         let helpers = (0..2).filter(|&i| !self.is_right(i, &rows[i], rng)).collect();
         Err(Error::RowsRejected { helpers })
@@ -213,6 +246,10 @@ impl Pending<'_> {
         Err(Error::RowsRejected { helpers })
     }
 
+    fn coins(&self) -> RowCoins {
+        RowCoins::draw(&mut self.schedule.coins(), &self.plan.policy)
+    }
+
     /// The rows of both streams together, if there are as many as the policy has.
     fn combine(&self, a: &Rows, b: &Rows) -> Option<Vec<Row>> {
         let rows = self.plan.policy.rows().len();
@@ -224,8 +261,7 @@ impl Pending<'_> {
     fn is_right(&self, i: usize, rows: &Rows, rng: &mut (impl RngCore + CryptoRng)) -> bool {
         let raised: Vec<_> = rows.0.iter().map(raise).collect();
         let coins = RowCoins::draw(&mut Coins::of_seed(self.schedule.seeds()[i].clone()), &self.plan.policy);
-        raised.len() == self.plan.policy.rows().len()
-            && Check::new(raised.len(), rng).holds(&raised, &coins, self.plan)
+        raised.len() == self.plan.policy.rows().len() && self.plan.holds(&[(coins, &raised)], rng)
     }
 }
 
@@ -248,12 +284,7 @@ impl RowCoins {
 
 /// The row of what a helper sends.
 fn raise(roots: &Row) -> Row {
-    Row {
-        c1: roots.c1,
-        c2: small_multiple(&roots.c2, G2_ROOT),
-        c3: small_multiple(&roots.c3, G2_ROOT),
-        c4: small_multiple(&roots.c4, G1_ROOT),
-    }
+    Row { c4: small_multiple(&roots.c4, G1_ROOT), ..*roots }
 }
 
 fn small_multiple<P: Group>(point: &P, factor: u64) -> P {
@@ -264,36 +295,57 @@ fn small_multiple<P: Group>(point: &P, factor: u64) -> P {
     })
 }
 
-/// Random weights for one check of rows: the module's documentation says why it is sound.
-struct Check {
-    /// Of C1, C2 and C4, row by row; then those of C3.
-    weights: Vec<Weight>,
-}
+/// A weight: its digits, each in a field of its group's [`Untrusted::DIGIT_BITS`].
+#[derive(Clone, Copy)]
+struct Weight(u128);
 
-type Weight = [u16; DIGITS];
-
-impl Check {
-    fn new(rows: usize, rng: &mut (impl RngCore + CryptoRng)) -> Self {
-        let draw = || {
-            let bits = u128::from(rng.next_u64()) << 64 | u128::from(rng.next_u64());
-            std::array::from_fn(|j| (bits >> (DIGIT_BITS * j)) as u16 & ((1 << DIGIT_BITS) - 1))
-        };
-        Self { weights: std::iter::repeat_with(draw).take(2 * rows).collect() }
+impl Weight {
+    fn draw<P: Untrusted>(rng: &mut (impl RngCore + CryptoRng)) -> Self {
+        // A few bits more than taken: digits are uniform but for one part in 2^60.
+        let mut random = u128::from(rng.next_u64()) << 64 | u128::from(rng.next_u64());
+        let digits = (0..P::DIGITS).fold(0, |digits, j| {
+            let digit = random % P::DIGIT_VALUES;
+            random /= P::DIGIT_VALUES;
+            digits | digit << (P::DIGIT_BITS * j)
+        });
+        Self(digits)
     }
 
-    fn holds(&self, rows: &[Row], coins: &RowCoins, plan: &Plan<'_>) -> bool {
-        let (weights, c3_weights) = self.weights.split_at(rows.len());
+    /// The bits from `start` on.
+    fn bits(self, start: usize, count: usize) -> usize {
+        (self.0 >> start) as usize & ((1 << count) - 1)
+    }
+
+    fn scalar(self) -> Scalar {
+        let mut bytes = [0; 32];
+        bytes[..16].copy_from_slice(&self.0.to_le_bytes());
+        // Far below the group order.
+        Scalar::from_bytes_le(&bytes).unwrap_or(Scalar::ZERO)
+    }
+}
+
+impl Plan<'_> {
+    /// Whether the rows are what their coins make of them, by one weighted sum over all: the module's
+    /// documentation says why it is sound.
+    fn holds(&self, batch: &[(RowCoins, &Vec<Row>)], rng: &mut (impl RngCore + CryptoRng)) -> bool {
+        let rows: Vec<_> = batch.iter().flat_map(|(_, rows)| rows.iter()).collect();
+        let weights: Vec<_> = rows.iter().map(|_| Weight::draw::<Gt>(rng)).collect();
+        let g2_weights: Vec<_> = (0..2 * rows.len()).map(|_| Weight::draw::<G2Projective>(rng)).collect();
+        let (c2_weights, c3_weights) = g2_weights.split_at(rows.len());
+
         let mut lambda_sum = Secret::new(Scalar::ZERO);
         let mut in_g2_sum = Secret::new(Scalar::ZERO);
-        let mut of_attribute = vec![Secret::new(Scalar::ZERO); plan.multiples.len()];
+        let mut of_attribute = vec![Secret::new(Scalar::ZERO); self.multiples.len()];
         let mut of_authority: BTreeMap<KeyId, (&PublicKey, Secret<Scalar>, Secret<Scalar>)> = BTreeMap::new();
-        for (x, (weight, c3_weight)) in weights.iter().zip(c3_weights).enumerate() {
-            let (weight, c3_weight) = (scalar(weight), scalar(c3_weight));
+        let of_rows = batch.iter().flat_map(|(coins, rows)| (0..rows.len()).map(move |x| (coins, x)));
+        for (i, (coins, x)) in of_rows.enumerate() {
+            let [weight, c2_weight, c3_weight] =
+                [weights[i], c2_weights[i], c3_weights[i]].map(Weight::scalar);
             let weighted_t = Secret::new(weight * *coins.ts[x]);
             *lambda_sum += weight * *coins.lambdas[x];
-            *in_g2_sum += c3_weight * *coins.omegas[x] - *weighted_t;
-            *of_attribute[plan.attribute_of[x]] += *weighted_t;
-            let key = plan.publics.of_row(x);
+            *in_g2_sum += c3_weight * *coins.omegas[x] - c2_weight * *coins.ts[x];
+            *of_attribute[self.attribute_of[x]] += *weighted_t;
+            let key = self.publics.of_row(x);
             let zero = || (key, Secret::new(Scalar::ZERO), Secret::new(Scalar::ZERO));
             let (_, in_a, in_y) = of_authority.entry(key.id()).or_insert_with(zero);
             **in_a += *weighted_t;
@@ -303,47 +355,209 @@ impl Check {
         let in_gt: Vec<_> = rows.iter().map(|row| row.c1).collect();
         let in_g2: Vec<_> = rows.iter().map(|row| row.c2).chain(rows.iter().map(|row| row.c3)).collect();
         let in_g1: Vec<_> = rows.iter().map(|row| row.c4).collect();
-        let in_group = |element: &Gt| blst_fp12::from(Fp12::from(*element)).in_group();
-        let torsion_free = |point: &G2Projective| G2Affine::from(point).is_torsion_free().into();
-        let torsion_free_in_g1 = |point: &G1Projective| G1Affine::from(point).is_torsion_free().into();
-        let terms: Vec<_> = of_attribute.into_iter().zip(&plan.multiples).collect();
+        let terms: Vec<_> = of_attribute.into_iter().zip(&self.multiples).collect();
 
         in_gt.iter().all(is_cyclotomic)
-            && product(&in_gt, weights, cyclotomic_square, in_group).is_some_and(|product| {
+            && product(&in_gt, &weights, Gt::is_inside).is_some_and(|product| {
                 let powers = of_authority.values().map(|(key, in_a, _)| key.prepared().a.scaled(in_a));
                 product == powers.fold(Bls12381::gt_times(&lambda_sum), |sum, power| sum + power)
             })
-            && product(&in_g2, &self.weights, Group::double, torsion_free).is_some_and(|product| {
+            && product(&in_g2, &g2_weights, G2Projective::is_inside).is_some_and(|product| {
                 let powers = of_authority.values().map(|(key, _, in_y)| key.prepared().y.scaled(in_y));
                 product == powers.fold(Bls12381::g2_times(&in_g2_sum), |sum, power| sum + power)
             })
-            && product(&in_g1, weights, Group::double, torsion_free_in_g1)
+            && product(&in_g1, &weights, G1Projective::is_inside)
                 .is_some_and(|product| product == sum_of_multiples(&terms))
     }
 }
 
+/// What a product over untrusted elements takes of their group.
+trait Untrusted: Group {
+    /// Digits of a weight, how many values each has, and the bits these take. The values differ modulo the
+    /// order of every element that must not hide.
+    const DIGITS: usize;
+    const DIGIT_VALUES: u128;
+    const DIGIT_BITS: usize;
+    /// Bits of the part of a digit by which elements are sorted into buckets.
+    const WINDOW_BITS: usize;
+
+    /// The product of every bucket, if this is the way to get it fast and no element is an exception.
+    fn bucket_products(elements: &[Self], buckets: &[Vec<Term>]) -> Option<Vec<Self>>;
+    /// Of an element that is in the cyclotomic subgroup if it is in Gt.
+    fn twice(&self) -> Self;
+    /// Whether it is in the group of prime order.
+    fn is_inside(&self) -> bool;
+}
+
+/// The index of an element, and whether it is inverted.
+type Term = (u32, bool);
+
+impl Untrusted for Gt {
+    const DIGITS: usize = 6;
+    const DIGIT_VALUES: u128 = 1 << 11;
+    const DIGIT_BITS: usize = 11;
+    const WINDOW_BITS: usize = 6;
+
+    fn bucket_products(elements: &[Self], buckets: &[Vec<Term>]) -> Option<Vec<Self>> {
+        let product = |bucket: &Vec<Term>| {
+            bucket.iter().fold(<Self as Group>::identity(), |product, (i, inverted)| {
+                let element = &elements[*i as usize];
+                if *inverted { product - element } else { product + element }
+            })
+        };
+        Some(buckets.iter().map(product).collect())
+    }
+
+    fn twice(&self) -> Self {
+        cyclotomic_square(self)
+    }
+
+    fn is_inside(&self) -> bool {
+        blst_fp12::from(Fp12::from(*self)).in_group()
+    }
+}
+
+macro_rules! untrusted_curve {
+    ($projective:ty, $affine:ty, $field:ty, $digits:expr, $values:expr, $bits:expr, $window_bits:expr) => {
+        impl Untrusted for $projective {
+            const DIGITS: usize = $digits;
+            const DIGIT_VALUES: u128 = $values;
+            const DIGIT_BITS: usize = $bits;
+            const WINDOW_BITS: usize = $window_bits;
+
+            fn bucket_products(elements: &[Self], buckets: &[Vec<Term>]) -> Option<Vec<Self>> {
+                let mut affine = vec![<$affine>::identity(); elements.len()];
+                Self::batch_normalize(elements, &mut affine);
+                if affine.iter().any(|point| point.is_identity().into()) {
+                    return None;
+                }
+                let coordinates = |(i, inverted): &Term| {
+                    let point = &affine[*i as usize];
+                    (point.x(), if *inverted { -point.y() } else { point.y() })
+                };
+                let mut buckets: Vec<Vec<($field, $field)>> =
+                    buckets.iter().map(|bucket| bucket.iter().map(coordinates).collect()).collect();
+                add_up(&mut buckets)?;
+                let product = |bucket: &Vec<($field, $field)>| match bucket[..] {
+                    [] => <Self as Group>::identity(),
+                    [(x, y), ..] => Self::from_raw_unchecked(x, y, <$field>::ONE),
+                };
+                Some(buckets.iter().map(product).collect())
+            }
+
+            fn twice(&self) -> Self {
+                self.double()
+            }
+
+            fn is_inside(&self) -> bool {
+                <$affine>::from(self).is_torsion_free().into()
+            }
+        }
+    };
+}
+
+untrusted_curve!(G1Projective, G1Affine, Fp, 6, 1 << 11, 11, 4);
+untrusted_curve!(G2Projective, G2Affine, Fp2, 18, 13, 4, 4);
+
+/// Adds up the points of every bucket, given by x and y, until each has one left at most: pairwise, with
+/// one inversion for a round over all buckets. `None` if two points that meet have the same x, which
+/// happens by intent only.
+fn add_up<F: Field>(buckets: &mut [Vec<(F, F)>]) -> Option<()> {
+    while buckets.iter().any(|bucket| bucket.len() > 1) {
+        let pairs = buckets.iter().flat_map(|bucket| bucket.as_chunks::<2>().0);
+        let mut product = F::ONE;
+        let mut before = Vec::new();
+        for [(x1, _), (x2, _)] in pairs {
+            before.push(product);
+            product *= *x2 - x1;
+        }
+        let mut inverse: F = Option::from(product.invert())?;
+        for bucket in buckets.iter_mut().rev() {
+            let pairs = bucket.len() / 2;
+            for i in (0..pairs).rev() {
+                let ((x1, y1), (x2, y2)) = (bucket[2 * i], bucket[2 * i + 1]);
+                let slope = (y2 - y1) * inverse * before.pop()?;
+                inverse *= x2 - x1;
+                let x = slope.square() - x1 - x2;
+                // The second of the pair has been read, and the places of later pairs are free.
+                bucket[2 * i] = (x, slope * (x1 - x) - y1);
+            }
+            let odd = bucket.len() % 2;
+            for i in 0..pairs + odd {
+                bucket[i] = bucket[2 * i];
+            }
+            bucket.truncate(pairs + odd);
+        }
+    }
+    Some(())
+}
+
 /// The product of all elements raised to their weights, if the product for every single digit `is_inside`.
-fn product<P: Group>(
-    elements: &[P],
-    weights: &[Weight],
-    double: impl Fn(&P) -> P,
-    is_inside: impl Fn(&P) -> bool,
-) -> Option<P> {
+fn product<P: Untrusted>(elements: &[P], weights: &[Weight], is_inside: impl Fn(&P) -> bool) -> Option<P> {
+    let by_buckets = || digit_products_by_buckets(elements, weights);
+    let digit_products = (elements.len() >= BUCKETS_FROM).then(by_buckets).flatten();
+    let digit_products = digit_products.unwrap_or_else(|| digit_products_by_tables(elements, weights));
+    digit_products.iter().rev().try_fold(P::identity(), |product, of_digit| {
+        let raised = (0..P::DIGIT_BITS).fold(product, |product, _| product.twice());
+        is_inside(of_digit).then(|| raised + of_digit)
+    })
+}
+
+/// For every digit of the weights, the lowest first, the product of all elements raised to it. Few elements
+/// are combined bit by bit, several with one access to a table of subset products.
+fn digit_products_by_tables<P: Untrusted>(elements: &[P], weights: &[Weight]) -> Vec<P> {
     let tables: Vec<_> = elements.chunks(CHUNK).map(subset_products).collect();
     let digit_product = |j: usize| {
-        (0..DIGIT_BITS).rev().fold(P::identity(), |product, bit| {
+        let bits = (j * P::DIGIT_BITS..(j + 1) * P::DIGIT_BITS).rev();
+        bits.fold(P::identity(), |product, bit| {
             let chosen = tables.iter().zip(weights.chunks(CHUNK)).map(|(table, weights)| {
-                let subset = weights.iter().rev().fold(0, |subset, w| subset << 1 | w[j] >> bit & 1);
-                table[usize::from(subset)]
+                table[weights.iter().rev().fold(0, |subset, weight| subset << 1 | weight.bits(bit, 1))]
             });
-            chosen.fold(double(&product), |product, element| product + element)
+            chosen.fold(product.twice(), |product, element| product + element)
         })
     };
-    (0..DIGITS).rev().try_fold(P::identity(), |product, j| {
-        let of_digit = digit_product(j);
-        let raised = (0..DIGIT_BITS).fold(product, |product, _| double(&product));
-        is_inside(&of_digit).then(|| raised + of_digit)
-    })
+    (0..P::DIGITS).map(digit_product).collect()
+}
+
+/// The same for many elements: each goes to one bucket per window of a digit (Pippenger). `None` if they
+/// have to be added in another way.
+fn digit_products_by_buckets<P: Untrusted>(elements: &[P], weights: &[Weight]) -> Option<Vec<P>> {
+    let size = 1 << P::WINDOW_BITS;
+    let windows = P::DIGIT_BITS.div_ceil(P::WINDOW_BITS);
+    let mut buckets = vec![Vec::new(); P::DIGITS * windows * size];
+    for (i, weight) in weights.iter().enumerate() {
+        for j in 0..P::DIGITS {
+            let mut digit = weight.bits(j * P::DIGIT_BITS, P::DIGIT_BITS);
+            for window in 0..windows {
+                let low = digit % size;
+                digit /= size;
+                let buckets = &mut buckets[(j * windows + window) * size..][..size];
+                // All windows but the highest are signed, which leaves half of the buckets empty.
+                if window + 1 < windows && low > size / 2 {
+                    digit += 1;
+                    buckets[size - low].push((i as u32, true));
+                } else if low > 0 {
+                    buckets[low].push((i as u32, false));
+                }
+            }
+        }
+    }
+    let products = P::bucket_products(elements, &buckets)?;
+    // Bucket by bucket from the top, so that the i-th is added i times.
+    let window_product = |products: &[P]| {
+        let sums = products[1..].iter().rev().skip_while(|product| product.is_identity().into());
+        let (product, _) = sums.fold((P::identity(), P::identity()), |(product, above), bucket| {
+            let above = above + bucket;
+            (product + above, above)
+        });
+        product
+    };
+    let digit_product = |products: &[P]| {
+        products.chunks(size).rev().fold(P::identity(), |product, window| {
+            (0..P::WINDOW_BITS).fold(product, |product, _| product.twice()) + window_product(window)
+        })
+    };
+    Some(products.chunks(windows * size).map(digit_product).collect())
 }
 
 /// The product of every subset of at most [`CHUNK`] elements; bit i of the index is for element i.
@@ -354,11 +568,6 @@ fn subset_products<P: Group>(elements: &[P]) -> Vec<P> {
         products.extend(with_it);
     }
     products
-}
-
-fn scalar(weight: &Weight) -> Scalar {
-    let base = Scalar::from(1 << DIGIT_BITS);
-    weight.iter().rev().fold(Scalar::ZERO, |sum, digit| sum * base + Scalar::from(u64::from(*digit)))
 }
 
 /// Whether f^(p^4 - p^2 + 1) = 1.
@@ -568,7 +777,7 @@ mod tests {
     fn no_small_orders_are_left() {
         const X: i128 = -0xd201_0000_0001_0000;
         let is_prime = |n: i128| (2..n).take_while(|d| d * d <= n).all(|d| n % d != 0);
-        for prime in (2..1 << DIGIT_BITS).filter(|n| is_prime(*n)) {
+        for prime in (2..1 << 11).filter(|n| is_prime(*n)) {
             // Modulo 9 times the prime, so that the divisions by 3 and by 9 come out.
             let modulus = 9 * prime;
             let x = X.rem_euclid(modulus);
@@ -586,7 +795,13 @@ mod tests {
             assert_eq!(in_g2 == 0, [13, 23].contains(&prime), "{prime}");
             assert!(in_gt != 0 && order % prime != 0, "{prime}");
         }
-        assert_eq!((G1_ROOT, G2_ROOT), (3 * 11, 13 * 23));
+        assert_eq!(G1_ROOT, 3 * 11);
+        let most = [G1Projective::DIGIT_VALUES, Gt::DIGIT_VALUES, G2Projective::DIGIT_VALUES];
+        assert_eq!(most, [1 << 11, 1 << 11, 13]);
+        let soundness = |values: u128, digits: usize| (values as f64).log2() * digits as f64;
+        assert!(soundness(G1Projective::DIGIT_VALUES, G1Projective::DIGITS) > 64.0);
+        assert!(soundness(G2Projective::DIGIT_VALUES, G2Projective::DIGITS) > 64.0);
+        assert!(soundness(Gt::DIGIT_VALUES, Gt::DIGITS) > 64.0);
     }
 
     /// An error of small order whose weight is a multiple of that order: the comparison of the whole cannot
@@ -595,16 +810,13 @@ mod tests {
     fn every_digit_is_checked_for_membership() {
         let four = [Gt::generator(); 4];
         let (_, error) = small_orders().into_iter().find(|(order, _)| *order == 4513).unwrap();
-        let in_group = |element: &Gt| blst_fp12::from(Fp12::from(*element)).in_group();
-        assert!(is_cyclotomic(&error) && !in_group(&error));
-        // 4513 = 2 · 2048 + 417
-        let weights: [Weight; 4] = std::array::from_fn(|_| [417, 2, 0, 0, 0, 0]);
+        assert!(is_cyclotomic(&error) && !error.is_inside());
+        let weights = [Weight(4513); 4];
         let mut wrong = four;
         wrong[3] += error;
-        let anywhere = |_: &Gt| true;
-        let blind = product(&wrong, &weights, cyclotomic_square, anywhere);
-        assert!(blind.is_some() && blind == product(&four, &weights, cyclotomic_square, in_group));
-        assert!(product(&wrong, &weights, cyclotomic_square, in_group).is_none());
+        let blind = product(&wrong, &weights, |_| true);
+        assert!(blind.is_some() && blind == product(&four, &weights, Gt::is_inside));
+        assert!(product(&wrong, &weights, Gt::is_inside).is_none());
     }
 
     /// The elements of small order of Fp12 in `vectors/small_order_gt.txt`.
@@ -632,12 +844,10 @@ mod tests {
 
     #[test]
     fn products_agree_with_single_powers() {
-        for n in [0, 1, 4, 5, 6, 11] {
-            let check = Check::new(n, &mut OsRng);
-            let weights = &check.weights[..n];
-            let points: Vec<_> = (0..n).map(|_| G2Projective::random(OsRng)).collect();
-            let expected: G2Projective = points.iter().zip(weights).map(|(p, w)| p * scalar(w)).sum();
-            assert_eq!(product(&points, weights, Group::double, |_| true), Some(expected));
+        for n in [0, 1, 4, 5, 6, 11, 130] {
+            products_agree::<G1Projective>(n);
+            products_agree::<G2Projective>(n);
+            products_agree::<Gt>(n);
             let points: Vec<_> = (0..n).map(|_| G1Projective::random(OsRng)).collect();
             let multiples: Vec<_> = points.iter().map(multiples_of).collect();
             let mut terms: Vec<_> =
@@ -649,10 +859,35 @@ mod tests {
             let expected: G1Projective = terms.iter().map(|(s, m)| m[0] * **s).sum();
             assert_eq!(sum_of_multiples(&terms), expected);
         }
-        let highest = Scalar::from(2).pow_vartime([66]) - Scalar::ONE;
-        assert_eq!(scalar(&[2047; DIGITS]), highest);
         let point = G1Projective::generator();
-        assert_eq!(small_multiple(&point, G2_ROOT), point * Scalar::from(G2_ROOT));
+        assert_eq!(small_multiple(&point, G1_ROOT), point * Scalar::from(G1_ROOT));
+    }
+
+    fn products_agree<P: Untrusted + std::ops::Mul<Scalar, Output = P>>(n: usize) {
+        let mut weights: Vec<_> = (0..n).map(|_| Weight::draw::<P>(&mut OsRng)).collect();
+        let highest = (0..P::DIGITS).fold(0, |w, j| w | (P::DIGIT_VALUES - 1) << (P::DIGIT_BITS * j));
+        for (weight, extreme) in weights.iter_mut().zip([highest, 0, 1]) {
+            *weight = Weight(extreme);
+        }
+        let mut elements: Vec<_> = weights.iter().map(|_| P::generator() * Scalar::random(OsRng)).collect();
+        let agree = |elements: &[P]| {
+            let expected: P = elements.iter().zip(&weights).map(|(p, w)| *p * w.scalar()).sum();
+            assert_eq!(product(elements, &weights, P::is_inside), Some(expected));
+            let by_tables = digit_products_by_tables(elements, &weights);
+            let by_buckets = digit_products_by_buckets(elements, &weights);
+            assert!(by_buckets.as_ref().is_none_or(|products| *products == by_tables));
+            by_buckets.is_some()
+        };
+        assert!(agree(&elements));
+        // Whatever meets itself, its inverse, or the identity.
+        if n > 100 {
+            elements.iter_mut().skip(50).for_each(|element| *element = P::generator());
+            agree(&elements);
+            elements.iter_mut().skip(90).for_each(|element| *element = -P::generator());
+            agree(&elements);
+            elements[0] = P::identity();
+            agree(&elements);
+        }
     }
 
     #[test]

@@ -13,6 +13,9 @@ pub(crate) const CHARM: &str = "Charm RW15 SS512";
 
 /// The owner's part of an outsourced encryption, without [`PLAN`].
 pub(crate) const OWNER: &str = "encrypt: owner's share";
+/// The same for each of 16 or 64 ciphertexts that are checked together.
+pub(crate) const OWNER_OF_16: &str = "encrypt: owner's share with two helpers in a batch of 16";
+pub(crate) const OWNER_OF_64: &str = "encrypt: owner's share with two helpers in a batch of 64";
 /// The same with four helpers of whom two each must agree.
 pub(crate) const OWNER_OF_FOUR: &str = "encrypt: owner's share with four helpers";
 /// An encryption with rows made beforehand.

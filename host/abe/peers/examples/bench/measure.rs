@@ -1,7 +1,7 @@
 //! Repeats work and times it by the CPU time of this thread, which other load on the machine disturbs least.
 
 use nix::time::{ClockId, clock_gettime};
-use std::ops::Add;
+use std::ops::{Add, Div};
 use std::time::Duration;
 
 /// How often something is repeated.
@@ -18,6 +18,11 @@ pub(crate) struct Effort {
 impl Effort {
     pub(crate) const FULL: Self = Self { least: 3, budget: Duration::from_millis(250), most: 100 };
     pub(crate) const QUICK: Self = Self { least: 1, budget: Duration::from_millis(40), most: 10 };
+
+    /// For work that takes long to prepare.
+    pub(crate) fn of_few(self) -> Self {
+        Self { least: self.least.min(2), budget: Duration::ZERO, ..self }
+    }
 
     /// How long to run a measurement of throughput.
     pub(crate) fn throughput_budget(self) -> Duration {
@@ -43,6 +48,16 @@ impl Add for Times {
             min_ms: self.min_ms + other.min_ms,
             repetitions: self.repetitions.min(other.repetitions),
         }
+    }
+}
+
+/// Of one of so many.
+impl Div<usize> for Times {
+    type Output = Self;
+
+    fn div(self, count: usize) -> Self {
+        let count = count as f64;
+        Self { median_ms: self.median_ms / count, min_ms: self.min_ms / count, ..self }
     }
 }
 

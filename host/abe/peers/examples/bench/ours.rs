@@ -1,6 +1,6 @@
 //! `twinseal-abe`.
 
-use crate::figures::{Figures, ONLINE, OURS, OWNER, OWNER_OF_FOUR, PLAN};
+use crate::figures::{Figures, ONLINE, OURS, OWNER, OWNER_OF_16, OWNER_OF_64, OWNER_OF_FOUR, PLAN};
 use crate::measure::{Effort, measure as time, measure_prepared as time_prepared};
 use std::time::Instant;
 use twinseal_abe::outsource::{self, Pending, Plan, Pool, Rows, RowsJob, Transformed, encrypt_rows};
@@ -88,6 +88,31 @@ pub(crate) fn measure(n: usize, effort: Effort, figures: &mut Figures) -> Result
     let (outsourced, key_outsourced) = finished?;
     assert_eq!(decapsulate(&outsourced, HEADER, user, &keys)?, key_outsourced);
     figures.add(OURS, OWNER, n, begin_times + finish_times);
+
+    // The same for many ciphertexts at once.
+    for (operation, size) in [(OWNER_OF_16, 16), (OWNER_OF_64, 64)] {
+        let headers = vec![HEADER; size];
+        let (begin_times, begun) = time(effort, || plan.begin_many(&headers, &mut OsRng));
+        begun?;
+        let begin_and_wait = || {
+            let begun = plan.begin_many(&headers, &mut OsRng)?;
+            let wait = |(pending, jobs): (_, [RowsJob; 2])| Ok((pending, answers(&jobs)?));
+            begun.into_iter().map(wait).collect::<Result<Vec<_>, Error>>()
+        };
+        let finish = |waiting: Vec<(Pending<'_>, [Vec<u8>; 2])>| {
+            let read = |(pending, [a, b]): (_, [Vec<u8>; 2])| {
+                Ok((pending, [Rows::from_bytes(&a)?, Rows::from_bytes(&b)?]))
+            };
+            let items = waiting.into_iter().map(read).collect::<Result<_, Error>>()?;
+            plan.finish_many(items, &mut OsRng).into_iter().collect::<Result<Vec<_>, Error>>()
+        };
+        let effort = effort.of_few();
+        let (finish_times, finished) = time_prepared(effort, begin_and_wait, |waiting| finish(waiting?));
+        for (outsourced, key_outsourced) in finished?.iter().take(1) {
+            assert_eq!(decapsulate(outsourced, HEADER, user, &keys)?, *key_outsourced);
+        }
+        figures.add(OURS, operation, n, (begin_times + finish_times) / size);
+    }
 
     // Four helpers, each job done twice.
     let begin_and_wait_for_four = || {

@@ -1,6 +1,8 @@
 //! The tables and the plot, from the figures.
 
-use crate::figures::{AW11, CHARM, Figures, GHW11, NAIVE, ONLINE, OURS, OWNER, OWNER_OF_FOUR, PLAN};
+use crate::figures::{
+    AW11, CHARM, Figures, GHW11, NAIVE, ONLINE, OURS, OWNER, OWNER_OF_16, OWNER_OF_64, OWNER_OF_FOUR, PLAN,
+};
 use crate::ours::Throughput;
 
 use crate::plot::{self, Panel, Series};
@@ -20,6 +22,8 @@ const ROWS: [(&str, &[&str]); 8] = [
             "encrypt",
             PLAN,
             OWNER,
+            OWNER_OF_16,
+            OWNER_OF_64,
             OWNER_OF_FOUR,
             "encrypt: one helper's share",
             "encrypt: offline",
@@ -96,7 +100,7 @@ pub(crate) fn markdown(figures: &Figures, sizes: &[usize], batch: &[Throughput])
             scheme has neither:\n\n";
     out += &header("");
     type Parts = &'static [&'static str];
-    let shares: [(&str, Parts, &str, Parts); 8] = [
+    let shares: [(&str, Parts, &str, Parts); 10] = [
         ("user: `finish`, against `decrypt`", &["finish"], OURS, &["decrypt"]),
         (
             "user: `finish_encoded`, against `parse` and `decrypt`",
@@ -105,6 +109,8 @@ pub(crate) fn markdown(figures: &Figures, sizes: &[usize], batch: &[Throughput])
             &["parse", "decrypt"],
         ),
         ("owner, two helpers, against `encrypt`", &[OWNER], OURS, &["encrypt"]),
+        ("owner, two helpers, batch of 16, against `encrypt`", &[OWNER_OF_16], OURS, &["encrypt"]),
+        ("owner, two helpers, batch of 64, against `encrypt`", &[OWNER_OF_64], OURS, &["encrypt"]),
         ("owner, four helpers, against `encrypt`", &[OWNER_OF_FOUR], OURS, &["encrypt"]),
         ("owner, prepared rows, against `encrypt`", &[ONLINE], OURS, &["encrypt"]),
         ("user: `finish`, against the original scheme", &["finish"], NAIVE, &["decrypt"]),
@@ -169,6 +175,7 @@ pub(crate) fn fig4b(figures: &Figures, sizes: &[usize]) -> String {
                 series("original scheme", GREY, false, NAIVE, "encrypt"),
                 series("ours", BLUE, false, OURS, "encrypt"),
                 series("ours, two helpers", BLUE, true, OURS, OWNER),
+                series("ours, two, batch of 16", LIGHT_BLUE, false, OURS, OWNER_OF_16),
                 series("ours, four helpers", BLUE, true, OURS, OWNER_OF_FOUR),
                 series("ours, prepared", LIGHT_BLUE, true, OURS, ONLINE),
             ],
