@@ -106,17 +106,15 @@ impl Header {
         Self::wrap(key, ciphertext, &shared_key)
     }
 
-    /// A header from an encapsulation made elsewhere (outsourced, or precomputed) for the binding of `key`
-    /// ([`binding`]). Fails with [`Error::Commitment`].
+    /// A header from an encapsulation made elsewhere (outsourced, or precomputed) for the [`binding`] of
+    /// `key`. Fails with [`Error::Commitment`] if it was made for another one, or if `shared_key` is not
+    /// its key.
     pub fn wrap(key: &BodyKey, ciphertext: Ciphertext, shared_key: &SharedKey) -> Result<Self, Error> {
-        let mut sealed_secret = Zeroizing::new([0; SEALED_SECRET_BYTES]);
-        let (secret, tag) = sealed_secret.split_at_mut(SECRET_BYTES);
-        secret.copy_from_slice(key.secret());
-        let made = wrapping(shared_key)
-            .encrypt_inout_detached(&Nonce::<Aes256Gcm>::default(), b"", secret.into())
-            .map_err(|_| Error::Commitment)?;
-        tag.copy_from_slice(&made);
-        Ok(Self { binding: binding(key), sealed_secret: *sealed_secret, ciphertext })
+        let binding = binding(key);
+        match shared_key.belongs_to(&ciphertext, &binding) {
+            true => Ok(Self { binding, sealed_secret: seal_secret(key, shared_key)?, ciphertext }),
+            false => Err(Error::Commitment),
+        }
     }
 
     /// The body key, for a permitted reader who knows `aad`.
@@ -231,6 +229,17 @@ pub fn binding(key: &BodyKey) -> [u8; BINDING_BYTES] {
     binding
 }
 
+fn seal_secret(key: &BodyKey, shared_key: &SharedKey) -> Result<[u8; SEALED_SECRET_BYTES], Error> {
+    let mut sealed_secret = Zeroizing::new([0; SEALED_SECRET_BYTES]);
+    let (secret, tag) = sealed_secret.split_at_mut(SECRET_BYTES);
+    secret.copy_from_slice(key.secret());
+    let made = wrapping(shared_key)
+        .encrypt_inout_detached(&Nonce::<Aes256Gcm>::default(), b"", secret.into())
+        .map_err(|_| Error::Commitment)?;
+    tag.copy_from_slice(&made);
+    Ok(*sealed_secret)
+}
+
 /// The cipher that seals one body's secret under one shared key, which is bound to the binding already.
 fn wrapping(shared_key: &SharedKey) -> Aes256Gcm {
     let hkdf = Hkdf::<Sha256>::new(Some(b"TWINSEAL-V01-ENVELOPE"), shared_key.as_bytes());
@@ -276,11 +285,34 @@ mod tests {
         let policy = "a@x".parse().unwrap();
         let (ciphertext, shared_key) =
             encapsulate(&policy, [authority.public_key()], &binding(&committed), &mut OsRng).unwrap();
-        let honest = Header::wrap(&committed, ciphertext.clone(), &shared_key).unwrap();
+        let honest = Header::wrap(&committed, ciphertext, &shared_key).unwrap();
         assert_eq!(honest.open(b"aad", &user, &keys), Ok(committed));
-        let mut dishonest = Header::wrap(&sealed, ciphertext, &shared_key).unwrap();
-        dishonest.binding = honest.binding;
+        let sealed_secret = seal_secret(&sealed, &shared_key).unwrap();
+        let dishonest = Header { sealed_secret, ..honest.clone() };
         assert_eq!(dishonest.open(b"aad", &user, &keys), Err(Error::Commitment));
+    }
+
+    #[test]
+    fn only_the_encapsulation_for_a_body_wraps_its_key() {
+        let authority = Authority::setup("x".parse().unwrap(), &mut OsRng);
+        let policy = "a@x".parse().unwrap();
+        let (_, key) = Sealer::new(Vec::new(), b"aad", ChunkSize::default(), &mut OsRng).unwrap();
+        let make =
+            |header: &[u8]| encapsulate(&policy, [authority.public_key()], header, &mut OsRng).unwrap();
+        let ((ciphertext, shared), (other, other_shared)) = (make(&binding(&key)), make(&binding(&key)));
+        assert!(Header::wrap(&key, ciphertext.clone(), &shared).is_ok());
+        assert!(Header::wrap(&key, other, &other_shared).is_ok());
+        let (for_another, its_key) = make(b"another header");
+        assert_eq!(Header::wrap(&key, for_another.clone(), &its_key), Err(Error::Commitment));
+        assert_eq!(Header::wrap(&key, for_another, &shared), Err(Error::Commitment));
+        assert_eq!(Header::wrap(&key, ciphertext.clone(), &other_shared), Err(Error::Commitment));
+        let (_, other_body) = Sealer::new(Vec::new(), b"aad", ChunkSize::default(), &mut OsRng).unwrap();
+        assert_eq!(Header::wrap(&other_body, ciphertext.clone(), &shared), Err(Error::Commitment));
+        // A commitment that the key did not come with.
+        let mut altered = ciphertext.to_bytes();
+        *altered.last_mut().unwrap() ^= 1;
+        let altered = Ciphertext::from_bytes(&altered).unwrap();
+        assert_eq!(Header::wrap(&key, altered, &shared), Err(Error::Commitment));
     }
 
     #[test]

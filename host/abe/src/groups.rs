@@ -67,18 +67,33 @@ impl Curve for Bls12381 {
         E.get_or_init(|| Table::new(&Gt::generator())).scaled(scalar)
     }
 
-    /// Miller loops with shared squarings, one final exponentiation.
+    /// Miller loops with shared squarings, one final exponentiation. The points may be keys: no copy of them
+    /// stays behind on the heap.
     fn pairing_product(pairs: &[(G1Projective, G2Projective)]) -> Gt {
         let neither_is_identity =
             |(p, q): &&(G1Projective, G2Projective)| !bool::from(p.is_identity() | q.is_identity());
-        let (p, q): (Vec<blst_p1>, Vec<blst_p2>) =
-            pairs.iter().filter(neither_is_identity).map(|(p, q)| (p.as_ref(), q.as_ref())).unzip();
+        let pairs = || pairs.iter().filter(neither_is_identity);
+        let p = affine(pairs().map(|(p, _)| *p));
+        let q = affine(pairs().map(|(_, q)| *q));
         if p.is_empty() {
             return <Gt as Group>::identity();
         }
-        let (p, q) = (p1_affines::from(&p), p2_affines::from(&q));
-        Gt::from(Fp12::from(blst_fp12::miller_loop_n(q.as_slice(), p.as_slice()).final_exp()))
+        let p = Wiped::collect(p.len(), blst_p1_affine::default(), p.iter().map(|point| *point.as_ref()));
+        let q = Wiped::collect(q.len(), blst_p2_affine::default(), q.iter().map(|point| *point.as_ref()));
+        Gt::from(Fp12::from(blst_fp12::miller_loop_n(&q, &p).final_exp()))
     }
+}
+
+/// The points, with one inversion for all.
+fn affine<P: group::Curve>(points: impl Iterator<Item = P> + Clone) -> Wiped<P::AffineRepr>
+where
+    P::AffineRepr: Copy + Default,
+{
+    let points = Wiped::collect(points.clone().count(), P::identity(), points);
+    let blank = P::AffineRepr::default();
+    let mut affine = Wiped::collect(points.len(), blank, std::iter::repeat(blank));
+    P::batch_normalize(&points, &mut affine.values);
+    affine
 }
 
 /// The same points with Z = 1, which makes encoding and adding them cheaper.
@@ -216,6 +231,36 @@ impl<T: Copy + Default> DerefMut for Secret<T> {
 impl<T: Copy + Default> fmt::Debug for Secret<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[redacted]")
+    }
+}
+
+/// Several secrets on the heap, overwritten when dropped.
+struct Wiped<T: Copy> {
+    values: Vec<T>,
+    blank: T,
+}
+
+impl<T: Copy> Wiped<T> {
+    /// `count` is how many there are: a buffer that was outgrown would not be overwritten.
+    fn collect(count: usize, blank: T, values: impl Iterator<Item = T>) -> Self {
+        let mut wiped = Self { values: Vec::with_capacity(count), blank };
+        wiped.values.extend(values.take(count));
+        wiped
+    }
+}
+
+impl<T: Copy> Drop for Wiped<T> {
+    fn drop(&mut self) {
+        self.values.fill(self.blank);
+        zeroize::optimization_barrier(&self.values[..]);
+    }
+}
+
+impl<T: Copy> Deref for Wiped<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        &self.values
     }
 }
 

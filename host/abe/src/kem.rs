@@ -47,20 +47,37 @@ const COMMITMENT_BYTES: usize = 32;
 
 pub(crate) type Row = scheme::Row<Bls12381>;
 
-/// The encapsulated key. Secret; compares in constant time.
+/// The encapsulated key. Secret; compares in constant time. It remembers which ciphertext and header it
+/// belongs to.
 #[derive(Clone)]
-pub struct SharedKey(Zeroizing<[u8; SHARED_KEY_BYTES]>);
+pub struct SharedKey {
+    key: Zeroizing<[u8; SHARED_KEY_BYTES]>,
+    /// [`origin`]; public.
+    origin: [u8; 32],
+}
 
 impl SharedKey {
     /// The key, for a symmetric cipher.
     pub fn as_bytes(&self) -> &[u8; SHARED_KEY_BYTES] {
-        &self.0
+        &self.key
     }
+
+    /// Whether it is the key of `ciphertext` made for `header`.
+    pub(crate) fn belongs_to(&self, ciphertext: &Ciphertext, header: &[u8]) -> bool {
+        let body = &ciphertext.encoded[..ciphertext.encoded.len() - COMMITMENT_BYTES];
+        self.origin == origin(&Sha256::digest(header), &Sha256::digest(body), &ciphertext.commitment)
+    }
+}
+
+/// What a shared key is the key of: hashes of header and ciphertext, and the commitment that ties them to R.
+fn origin(header_hash: &[u8], transcript: &[u8], commitment: &[u8]) -> [u8; 32] {
+    let hash = Sha256::new().chain_update(header_hash).chain_update(transcript);
+    hash.chain_update(commitment).finalize().into()
 }
 
 impl PartialEq for SharedKey {
     fn eq(&self, other: &Self) -> bool {
-        self.0.ct_eq(&*other.0).into()
+        self.key.ct_eq(&*other.key).into()
     }
 }
 
@@ -327,7 +344,7 @@ impl<'a> Face<'a> {
         let committed = schedule.commitment(&transcript).ct_eq(commitment);
         let same_mask = Fp12::from(*schedule.mask()).ct_eq(&Fp12::from(*mask));
         if bool::from(committed & same_mask) {
-            Ok((secret, schedule.shared_key(&transcript)))
+            Ok((secret, schedule.shared_key(&transcript, commitment)))
         } else {
             Err(Error::Commitment)
         }
@@ -389,7 +406,8 @@ pub(crate) fn seal_rows(
     let transcript = Sha256::digest(&encoded);
     let commitment = schedule.commitment(&transcript);
     encoded.extend(commitment);
-    (Ciphertext { body, commitment, encoded }, schedule.shared_key(&transcript))
+    let key = schedule.shared_key(&transcript, &commitment);
+    (Ciphertext { body, commitment, encoded }, key)
 }
 
 impl Preamble {
@@ -596,8 +614,9 @@ impl Schedule {
         *self.expand(b"commitment", transcript)
     }
 
-    fn shared_key(&self, transcript: &[u8]) -> SharedKey {
-        SharedKey(self.expand(b"shared key", transcript))
+    fn shared_key(&self, transcript: &[u8], commitment: &[u8]) -> SharedKey {
+        let origin = origin(&self.header_hash, transcript, commitment);
+        SharedKey { key: self.expand(b"shared key", transcript), origin }
     }
 
     /// No label is a prefix of another and what follows has a fixed length, so inputs never collide.

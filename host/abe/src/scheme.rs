@@ -76,8 +76,9 @@ pub struct Opening<'a, C: Curve> {
     pub rows: Vec<(C::Scalar, &'a Row<C>)>,
 }
 
-/// The heavy part of an opening: all that is left is to multiply it out.
-#[derive(Debug, Clone, PartialEq)]
+/// The heavy part of an opening: all that is left is to multiply it out. Secret if the keys are plain;
+/// overwritten when dropped.
+#[derive(Clone, PartialEq)]
 pub struct Job<C: Curve> {
     /// To be paired.
     pub pairs: Vec<(C::G1, C::G2)>,
@@ -85,8 +86,8 @@ pub struct Job<C: Curve> {
     pub factors: Vec<C::Gt>,
 }
 
-/// The result of a [`Job`].
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// The result of a [`Job`]. Secret if the keys are plain.
+#[derive(Clone, Copy, PartialEq)]
 pub struct Transformed<C: Curve> {
     /// T: the product of the pairings.
     pub t: C::Gt,
@@ -144,7 +145,8 @@ impl<C: Curve> Job<C> {
         for Opening { key, rows } in openings {
             if let [(coefficient, row)] = &rows[..] {
                 // The coefficient goes to G1, where multiplying is cheaper.
-                let weigh = |point: C::G1| weighted::<C, _>(&[(*coefficient, point)]);
+                let plain = *coefficient == C::one();
+                let weigh = |point: C::G1| if plain { point } else { point.times(coefficient) };
                 pairs.push((weigh(key.k), row.c2));
                 pairs.push((weigh(row.c4), key.l));
             } else {
@@ -200,8 +202,43 @@ impl<C: Curve> Default for Key<C> {
     }
 }
 
+impl<C: Curve> Drop for Job<C> {
+    fn drop(&mut self) {
+        self.pairs.fill((C::G1::identity(), C::G2::identity()));
+        zeroize::optimization_barrier(&self.pairs[..]);
+    }
+}
+
+impl<C: Curve> fmt::Debug for Job<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Job {{ {} pairs and {} factors: [redacted] }}", self.pairs.len(), self.factors.len())
+    }
+}
+
+impl<C: Curve> fmt::Debug for Transformed<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Transformed { t: [redacted], q: [redacted] }")
+    }
+}
+
 impl<C: Curve> fmt::Debug for Key<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Key { k: [redacted], l: [redacted] }")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Bls12381;
+
+    #[test]
+    fn secrets_do_not_show_in_debug() {
+        let (h, key) = (Bls12381::g1_times(&Bls12381::one()), Key::<Bls12381>::default());
+        let row = Row { c1: Group::identity(), c2: key.l, c3: key.l, c4: key.k };
+        let job = Job::new(&h, &[Opening { key: &key, rows: vec![(Bls12381::one(), &row)] }]);
+        assert_eq!(format!("{job:?}"), "Job { 3 pairs and 1 factors: [redacted] }");
+        assert_eq!(format!("{:?}", job.transform()), "Transformed { t: [redacted], q: [redacted] }");
+        assert_eq!(format!("{key:?}"), "Key { k: [redacted], l: [redacted] }");
     }
 }

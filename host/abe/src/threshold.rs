@@ -188,17 +188,22 @@ impl Participant {
 
     /// Takes part in a refresh with the `share` to be replaced.
     ///
-    /// Broadcast the pledge. Fails with [`Error::Ceremony`] if `share` is not of the group being refreshed.
+    /// Broadcast the pledge. Fails with [`Error::Ceremony`] if `share` is not of the group being refreshed, or
+    /// not what that group commits to.
     pub fn join_refresh(
         ceremony: &Ceremony,
         share: &Share,
         rng: &mut (impl RngCore + CryptoRng),
     ) -> Result<(Self, Pledge), Error> {
+        let fails = |problem| Err(Error::Ceremony { participant: share.index, problem });
         match &ceremony.refreshed {
-            Some(group) if group.fingerprint == share.group => {
-                Ok(Self::deal(ceremony, share.index, share.secrets.clone(), rng))
+            Some(group) if group.fingerprint != share.group => fails("its share is of another group"),
+            // The share's own e^alpha and g2^y under the authority's name.
+            Some(group) if group.verification_key(share.index) != Some(share.authority.public_key()) => {
+                fails("its share is not what the group commits to")
             }
-            _ => Err(Error::Ceremony { participant: share.index, problem: "its share is of another group" }),
+            Some(_) => Ok(Self::deal(ceremony, share.index, share.secrets.clone(), rng)),
+            None => fails("it has no part in this ceremony"),
         }
     }
 
@@ -462,7 +467,8 @@ impl PrivateShare {
         let share = Self {
             origin: Origin::read(&mut reader)?,
             to: index(&mut reader)?,
-            values: Secret::new(Pair { alpha: reader.scalar()?, y: reader.scalar()? }),
+            // Zero is a value like any other: refused here, a dealer could choose whom its dealing excludes.
+            values: Secret::new(Pair { alpha: reader.scalar_or_zero()?, y: reader.scalar_or_zero()? }),
             salt: Zeroizing::new(reader.array()?),
         };
         reader.finish()?;
@@ -724,7 +730,7 @@ impl PartialKey {
 
     /// The canonical encoding.
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
-        let capacity = 2 + 1 + 130 + 160 + KeyId::BYTES + 48 + 96;
+        let capacity = 2 + 1 + 130 + 164 + KeyId::BYTES + 48 + 96;
         let mut writer = Writer::new(Kind::PartialKey, capacity);
         writer.array(&[self.participant]);
         writer.text(self.user().as_str());

@@ -608,3 +608,43 @@ fn encodings_are_strict() {
     bytes[HEAD] = 0xff;
     assert_eq!(Dealing::from_bytes(&bytes).unwrap_err().code(), "TSL-ABE-013");
 }
+
+/// The byte of a share's encoding that is its participant.
+const SHARE_INDEX: usize = 2 + 32;
+
+#[test]
+fn a_refresh_takes_no_share_that_the_group_does_not_commit_to() {
+    let (shares, group) = generated(2, 3);
+    let refresh = Ceremony::refresh(&group, &nonce());
+    let joins = |bytes: &[u8]| {
+        let share = Share::from_bytes(bytes).unwrap();
+        Participant::join_refresh(&refresh, &share, &mut OsRng).map(|_| ())
+    };
+    let honest = shares[0].to_bytes();
+    assert_eq!(joins(&honest), Ok(()));
+    // Nobody, somebody else, and another authority's; then other secrets.
+    for (at, value) in [(SHARE_INDEX, 4), (SHARE_INDEX, 9), (SHARE_INDEX, MAX_PARTICIPANTS), (SHARE_INDEX, 2)]
+        .into_iter()
+        .chain([(SHARE_INDEX + 3, b'y'), (honest.len() - 1, !honest[honest.len() - 1])])
+        .chain([(honest.len() - 33, !honest[honest.len() - 33])])
+    {
+        let mut altered = honest.to_vec();
+        altered[at] = value;
+        assert!(matches!(joins(&altered), Err(Error::Ceremony { .. })), "byte {at} = {value}");
+    }
+    let generation = ceremony(2, 3);
+    let refused = Participant::join_refresh(&generation, &shares[0], &mut OsRng).map(|_| ());
+    assert_eq!(refused.unwrap_err().code(), "TSL-ABE-025");
+}
+
+/// A dealer can choose polynomials that are zero at somebody's index; that is no ground for refusing.
+#[test]
+fn a_private_share_may_be_zero() {
+    let run = Run::generate(&ceremony(2, 3), 3);
+    let mut bytes = run.shares[0].to_bytes().to_vec();
+    let values = bytes.len() - 96..bytes.len() - 32;
+    bytes[values.clone()].fill(0);
+    assert_eq!(*PrivateShare::from_bytes(&bytes).unwrap().to_bytes(), bytes);
+    bytes[values].fill(0xff);
+    assert_eq!(PrivateShare::from_bytes(&bytes).unwrap_err().code(), "TSL-ABE-013");
+}

@@ -40,7 +40,8 @@ impl Policy {
             .deserialize(&mut deserializer)
             .and_then(|item| deserializer.end().map(|()| item));
         let error = match parsed {
-            Ok(Item::Formula(node)) => return Self::from_formula(node),
+            // What is too deep or too long as a whole is refused at its end.
+            Ok(Item::Formula(node)) => return Self::from_read(node, json.len(), json.len()),
             Ok(_) => {
                 return Err(Error::PolicyJson {
                     position: 0,

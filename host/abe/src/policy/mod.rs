@@ -95,9 +95,21 @@ impl Policy {
         let root = normalise(root, 0, &mut rows)?;
         let text = root.to_string();
         if text.len() > MAX_TEXT_BYTES {
-            return Err(limit("text too long"));
+            return Err(limit(TOO_LONG));
         }
         Ok(Self { root, rows, text })
+    }
+
+    /// [`Self::from_formula`] of one that was read from a text of `bytes`. Limits that only the normal form
+    /// exceeds are told at the `deepest` place, or where that many bytes have been read.
+    fn from_read(root: Node, deepest: usize, bytes: usize) -> Result<Self, Error> {
+        Self::from_formula(root).map_err(|error| match error {
+            Error::PolicyLimit { what, position: None } => {
+                let position = if what == TOO_LONG { bytes.min(MAX_TEXT_BYTES) } else { deepest };
+                Error::PolicyLimit { what, position: Some(position) }
+            }
+            error => error,
+        })
     }
 
     /// This policy and `other` both.
@@ -132,7 +144,8 @@ impl FromStr for Policy {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        Self::from_formula(text.parse()?)
+        let (root, deepest) = parse::parse(text)?;
+        Self::from_read(root, deepest, text.len())
     }
 }
 
@@ -142,6 +155,8 @@ impl fmt::Display for Policy {
         if f.alternate() { pretty::write(f, &self.root) } else { f.write_str(&self.text) }
     }
 }
+
+const TOO_LONG: &str = "text too long";
 
 fn limit(what: &'static str) -> Error {
     Error::PolicyLimit { what, position: None }
@@ -198,7 +213,7 @@ impl FromStr for Node {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        parse::parse(text)
+        parse::parse(text).map(|(node, _)| node)
     }
 }
 

@@ -5,15 +5,15 @@ use super::{Comparison, MAX_DEPTH, MAX_INPUT_BYTES, MAX_ROWS, Node, Relation};
 use crate::attribute::is_name_byte;
 use crate::{Attribute, Error, Number};
 
-/// The formula written in `text`, not yet normalised.
-pub(super) fn parse(text: &str) -> Result<Node, Error> {
+/// The formula written in `text`, not yet normalised, and where its deepest parenthesis begins.
+pub(super) fn parse(text: &str) -> Result<(Node, usize), Error> {
     if text.len() > MAX_INPUT_BYTES {
         return Err(Error::PolicyLimit { what: "text too long", position: Some(MAX_INPUT_BYTES) });
     }
-    let mut parser = Parser { text, position: 0, depth: 0, rows: 0 };
+    let mut parser = Parser { text, position: 0, depth: 0, rows: 0, deepest: (0, 0) };
     let node = parser.policy()?;
     match parser.peek() {
-        Token::End => Ok(node),
+        Token::End => Ok((node, parser.deepest.1)),
         Token::Close => Err(parser.error("a parenthesis that was never opened")),
         _ => Err(parser.error("expected `and`, `or` or the end")),
     }
@@ -37,6 +37,8 @@ struct Parser<'t> {
     position: usize,
     depth: usize,
     rows: usize,
+    /// The depth and position of the first of the deepest parentheses.
+    deepest: (usize, usize),
 }
 
 impl<'t> Parser<'t> {
@@ -170,6 +172,9 @@ impl<'t> Parser<'t> {
             return Err(Error::PolicyLimit { what: "nested too deeply", position: Some(self.position) });
         }
         self.depth += 1;
+        if self.depth > self.deepest.0 {
+            self.deepest = (self.depth, self.position);
+        }
         self.position += 1;
         let result = inner(self)?;
         if !self.accept(Token::Close) {
@@ -357,6 +362,17 @@ mod tests {
         let name = "n".repeat(64);
         let long = vec![format!("{name}@{name}"); 255].join(" or ");
         assert!(long.len() > MAX_TEXT_BYTES && long.len() < MAX_INPUT_BYTES);
-        assert_eq!(long.parse::<Policy>().unwrap_err().code(), "TSL-ABE-002");
+        let too_long = Error::PolicyLimit { what: "text too long", position: Some(MAX_TEXT_BYTES) };
+        assert_eq!(long.parse::<Policy>(), Err(too_long));
+        // Few parentheses, but two gates in each.
+        let alternating = |n: usize| {
+            (0..n).rev().fold("z@x".to_owned(), |inner, i| format!("a{i}@x or b{i}@x and ({inner})"))
+        };
+        assert!(alternating(MAX_DEPTH / 2).parse::<Policy>().is_ok());
+        let text = alternating(MAX_DEPTH / 2 + 2);
+        let position = text.rfind('(');
+        assert!(position.is_some());
+        let too_deep = Error::PolicyLimit { what: "nested too deeply", position };
+        assert_eq!(text.parse::<Policy>(), Err(too_deep));
     }
 }
