@@ -4,7 +4,10 @@
 #   make sim                   the virtual board on a pseudo-terminal, until Ctrl-C
 #   make bench                 figures: simulated board, engines, encryption, prediction
 #   make bench-gateware        size and speed of the SHA-256 core; PEER=.../src/rtl of secworks/sha256 to compare with
+#   make bench-abe             encryption beside other implementations: docs/benchmarks/abe
 #   make bitstream BOARD=hx8k  gateware to image; fails on missed timing
+#   make fuzz SECONDS=60       every fuzz target of the encryption crate for so long
+#   make ct SAMPLES=100000     whether operations on secrets take the same time
 #   make lint                  formatting, clippy, docs, gateware lint, licences
 
 BOARD ?= hx8k
@@ -16,7 +19,7 @@ CGM_FOLDER ?= $(wildcard ../shared/data/cgm_bigideas/dexcom)
 # One profile everywhere, so that nothing is compiled twice.
 R := --release --locked
 
-.PHONY: demo test sim bench bench-gateware bitstream lint
+.PHONY: demo test sim bench bench-gateware bench-abe bitstream fuzz ct lint
 .DEFAULT_GOAL := demo
 
 demo:
@@ -46,9 +49,32 @@ bench-gateware:
 	PATH="$(CURDIR)/build/tools/ecp5/bin:$$PATH" YOWASP_CACHE_DIR="$(CURDIR)/build/tools/yowasp" \
 		$(CARGO) run $(R) -p twinseal-hdl -- bench-gateware $(if $(PEER),--peer $(PEER))
 
+bench-abe:
+	@packaging/setup.sh run
+	host/abe/peers/charm/run.sh build/charm
+	$(CARGO) run $(R) -p twinseal-abe-peers --example bench -- --charm build/charm/times.csv \
+		--out docs/benchmarks/abe --readme host/abe/peers/README.md
+
 bitstream:
 	@packaging/setup.sh bitstream
 	$(CARGO) run $(R) -p twinseal-hdl -- bitstream --board $(BOARD)
+
+# Findings go to host/abe/fuzz/artifacts, what is learnt to host/abe/fuzz/target/corpus; the seeds stay as they are.
+SECONDS ?= 60
+CARGO_FUZZ_VERSION := 0.13.2
+fuzz:
+	@rustup toolchain list | grep -q ^nightly || { echo "fuzz: needs a nightly compiler; rustup toolchain install nightly" >&2; exit 1; }
+	@build/tools/bin/cargo-fuzz --version 2>/dev/null | grep -q ' $(CARGO_FUZZ_VERSION)$$' || \
+	    $(CARGO) install cargo-fuzz --version $(CARGO_FUZZ_VERSION) --locked --quiet --root build/tools
+	@cd host/abe/fuzz && for target in $(notdir $(basename $(wildcard host/abe/fuzz/fuzz_targets/*.rs))); do \
+	    mkdir -p target/corpus/$$target && \
+	    PATH="$(CURDIR)/build/tools/bin:$$PATH" $(CARGO) +nightly fuzz run --fuzz-dir . $$target \
+	        target/corpus/$$target corpus/$$target -- -max_total_time=$(SECONDS) -print_final_stats=1 || exit 1; \
+	done
+
+SAMPLES ?= 100000
+ct:
+	TWINSEAL_CT_SAMPLES=$(SAMPLES) $(CARGO) test $(R) -p twinseal-abe --test constant_time -- --nocapture
 
 lint:
 	@packaging/setup.sh lint

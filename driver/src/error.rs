@@ -170,6 +170,26 @@ pub enum Error {
     /// A transcript cannot be written, read, or followed.
     #[error("transcript: {0}; record it again with this release and the same nonce")]
     Transcript(String),
+    /// A transform was asked of something that is no group element.
+    #[error("{what} {index} of the transform is {problem}; refuse the ciphertext or key it came from")]
+    TransformInput {
+        /// Point or target group element.
+        what: &'static str,
+        /// Which, from 0.
+        index: usize,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// More work than one transform may carry.
+    #[error("{count} {what} are more than the {max} of one transform; split the policy")]
+    TransformTooLarge {
+        /// Pairs or factors.
+        what: &'static str,
+        /// How many.
+        count: usize,
+        /// How many are allowed.
+        max: usize,
+    },
 }
 
 /// Wire version and register map of one side.
@@ -226,6 +246,8 @@ impl Error {
             Self::BoardsFile(_) => "TSL-DRV-019",
             Self::Ports(_) => "TSL-DRV-020",
             Self::Transcript(_) => "TSL-DRV-021",
+            Self::TransformInput { .. } => "TSL-DRV-022",
+            Self::TransformTooLarge { .. } => "TSL-DRV-023",
         }
     }
 }
@@ -261,6 +283,8 @@ mod tests {
             Error::BoardsFile(s()),
             Error::Ports(s()),
             Error::Transcript(s()),
+            Error::TransformInput { what: "", index: 0, problem: "" },
+            Error::TransformTooLarge { what: "", count: 0, max: 0 },
         ];
         let codes: std::collections::BTreeSet<_> = errors.iter().map(Error::code).collect();
         assert_eq!(codes.len(), errors.len());

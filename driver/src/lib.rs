@@ -28,6 +28,7 @@ mod board;
 pub mod boards;
 mod error;
 pub mod link;
+mod pairing;
 mod planner;
 mod provider;
 mod session;
@@ -37,7 +38,10 @@ pub use board::{Board, Options};
 pub use error::{Error, Interface, StatusCode};
 pub use link::Link;
 pub use planner::{Choice, Cost, Planner};
-pub use provider::{DeriveSlot, Digest, EntropySlot, HashSlot, MerkleSlot, Provider};
+pub use provider::{
+    DeriveSlot, Digest, EntropySlot, GT_BYTES, HashSlot, MAX_FACTORS, MAX_PAIRS, MerkleSlot, Provider,
+    TransformJob, TransformOutput, TransformSlot,
+};
 
 /// Bytes asked of a reader at a time.
 const CHUNK_BYTES: usize = 8192;

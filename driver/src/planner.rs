@@ -134,7 +134,10 @@ impl Planner {
 
     /// One sentence for every planned slot: who computes, and the figures.
     pub fn explain(&self) -> Vec<String> {
-        vec![self.hash.explanation.clone(), self.merkle.explanation.clone()]
+        // Not measured: there is nothing to choose from as long as no register map has an engine for it.
+        let transform = self.software.transform.engine();
+        let transform = format!("transform: {transform}, because no board has an engine for pairings yet");
+        vec![self.hash.explanation.clone(), self.merkle.explanation.clone(), transform]
     }
 }
 
@@ -299,6 +302,14 @@ mod tests {
         let none = plan(Choice::Board, None);
         assert_eq!((asked(&none, 0), none.engine()), (0, "software"));
         assert!(none.explanation.contains("no board has an engine"), "{}", none.explanation);
+    }
+
+    #[test]
+    fn transforms_stay_in_software_and_it_says_so() {
+        let planner = Planner::new(None, Provider::software(), Choice::Board).unwrap();
+        assert_eq!(planner.provider().transform.engine(), "software");
+        let sentence = "transform: software, because no board has an engine for pairings yet";
+        assert_eq!(planner.explain()[2], sentence);
     }
 
     #[test]

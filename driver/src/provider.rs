@@ -51,6 +51,42 @@ pub trait EntropySlot: Send + Sync {
     fn engine(&self) -> &str;
 }
 
+/// Bytes of an element of the target group: the twelve coefficients of its w-polynomial, lowest first, each an element
+/// of the quadratic extension with its real part first, big-endian (`blst_bendian_from_fp12`).
+pub const GT_BYTES: usize = 576;
+/// Most pairs of one [`TransformJob`].
+pub const MAX_PAIRS: usize = 2048;
+/// Most factors of one [`TransformJob`].
+pub const MAX_FACTORS: usize = 1024;
+
+/// The heavy part of an outsourced decryption. Points of BLS12-381 are uncompressed affine, big-endian, as the Zcash
+/// serialization has them: 96 bytes in G1, 192 in G2; an identity contributes nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TransformJob {
+    /// To be paired, at most [`MAX_PAIRS`].
+    pub pairs: Vec<([u8; 96], [u8; 192])>,
+    /// To be multiplied, at most [`MAX_FACTORS`], each [`GT_BYTES`].
+    pub factors: Vec<[u8; GT_BYTES]>,
+}
+
+/// The result of a [`TransformJob`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TransformOutput {
+    /// The product of all pairings.
+    pub t: [u8; GT_BYTES],
+    /// The product of all factors.
+    pub q: [u8; GT_BYTES],
+}
+
+/// Products of BLS12-381 pairings, for outsourced decryption. Public data in, public data out.
+pub trait TransformSlot: Send + Sync {
+    /// Multiplies out `job`; [`Error::TransformInput`] or [`Error::TransformTooLarge`] if it is not what it should be.
+    fn transform(&self, job: &TransformJob) -> Result<TransformOutput, Error>;
+
+    /// Who computes.
+    fn engine(&self) -> &str;
+}
+
 /// One engine for each task. Take the software provider and replace what a board has:
 ///
 /// ```no_run
@@ -69,6 +105,8 @@ pub struct Provider {
     pub hash: Arc<dyn HashSlot>,
     /// Merkle tree heads.
     pub merkle: Arc<dyn MerkleSlot>,
+    /// Products of pairings.
+    pub transform: Arc<dyn TransformSlot>,
     /// Keys from the root secret.
     pub derive: Arc<dyn DeriveSlot>,
     /// Randomness.
@@ -79,7 +117,13 @@ impl Provider {
     /// Every slot in software. There is no root secret, so `derive` answers [`Error::NoRoot`].
     pub fn software() -> Self {
         let software = Arc::new(Software);
-        Self { hash: software.clone(), merkle: software.clone(), derive: Arc::new(NoRoot), entropy: software }
+        Self {
+            hash: software.clone(),
+            merkle: software.clone(),
+            transform: software.clone(),
+            derive: Arc::new(NoRoot),
+            entropy: software,
+        }
     }
 
     /// Every slot in software, keys derived from `root`.
@@ -93,6 +137,7 @@ impl fmt::Debug for Provider {
         f.debug_struct("Provider")
             .field("hash", &self.hash.engine())
             .field("merkle", &self.merkle.engine())
+            .field("transform", &self.transform.engine())
             .field("derive", &self.derive.engine())
             .field("entropy", &self.entropy.engine())
             .finish()

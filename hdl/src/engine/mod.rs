@@ -1,12 +1,14 @@
 //! The engines: SHA-256 (FIPS 180-4), HMAC-SHA-256 (FIPS 198-1) and RFC 6962 Merkle tree heads over one compression
-//! core.
+//! core; the rings of the PUF.
 
 mod hasher;
 mod ram;
+pub mod rings;
 mod sha256;
 
 pub use hasher::{Hasher, MAX_STACK_DEPTH};
 pub use ram::{BlockRam, ByteRam, Contents, Zeros};
+pub use rings::Rings;
 pub use sha256::{CLOCKS_AFTER, CLOCKS_PER_BLOCK, Sha256Core};
 
 /// Values of [`Hasher::command`].

@@ -1,56 +1,117 @@
 //! Attribute authorities and the keys they issue.
 //!
-//! An authority holds alpha and y and publishes A = e(g1,g2)^alpha and Y = g2^y. For user uid and
-//! attribute u it draws r and issues
-//!
-//! ```text
-//! K = g1^alpha · H(uid)^y · F(u)^r        L = g2^r
-//! ```
+//! An authority that replaces its secret starts a new *generation*: same name, other [`KeyId`]. Keys and
+//! ciphertexts name the generation they belong to, so after a rotation an old key is told apart from a
+//! wrong one.
 
 use crate::codec::{GT_BYTES, Kind, Reader, Writer};
-use crate::groups::{
-    PowerTable, Secret, hash_attribute, hash_user, pairing_product, product_of_powers, random_scalar,
-};
+use crate::curve::{Curve, FixedBase};
+use crate::groups::{Bls12381, Secret, hash_attribute, hash_user, normalised, random_scalar};
+use crate::scheme::{Key, Public};
 use crate::{Attribute, AuthorityId, Error, UserId};
-use blstrs::{G1Affine, G2Affine, Gt, Scalar};
+use blstrs::{G2Projective, Gt, Scalar};
 use group::Group;
-use group::prime::PrimeCurveAffine;
 use rand_core::{CryptoRng, RngCore};
+use sha2::{Digest, Sha256};
+use std::fmt;
+use std::sync::{Arc, OnceLock};
 use zeroize::Zeroizing;
+
+/// Which generation of an authority's key: the first 16 bytes of a SHA-256 over the public key.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyId(pub(crate) [u8; KeyId::BYTES]);
+
+impl KeyId {
+    pub(crate) const BYTES: usize = 16;
+
+    /// The identifier as bytes.
+    pub fn as_bytes(&self) -> &[u8; KeyId::BYTES] {
+        &self.0
+    }
+}
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyId({self})")
+    }
+}
 
 /// What an authority publishes.
 ///
 /// Whoever encrypts must know it to be genuine: a forged one opens every row of that authority.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct PublicKey {
     pub(crate) authority: AuthorityId,
+    pub(crate) id: KeyId,
     /// A = e(g1,g2)^alpha
-    pub(crate) blinding: Gt,
+    pub(crate) a: Gt,
     /// Y = g2^y
-    pub(crate) binding: G2Affine,
+    pub(crate) y: G2Projective,
+    /// Made when first needed, and shared between clones.
+    prepared: OnceLock<Arc<Public<Bls12381>>>,
 }
 
 impl PublicKey {
+    /// The public key with the given A and Y.
+    pub(crate) fn new(authority: AuthorityId, a: Gt, y: G2Projective) -> Self {
+        let id = KeyId([0; KeyId::BYTES]);
+        let mut key = Self { authority, id, a, y: normalised(y), prepared: OnceLock::new() };
+        let hash = Sha256::new().chain_update(b"TWINSEAL-V02-ABE-KEY-ID").chain_update(key.to_bytes());
+        key.id.0.copy_from_slice(&hash.finalize()[..KeyId::BYTES]);
+        key
+    }
+
     /// Whose key this is.
     pub fn authority(&self) -> &AuthorityId {
         &self.authority
+    }
+
+    /// Which generation this is.
+    pub fn id(&self) -> KeyId {
+        self.id
+    }
+
+    /// A and Y, ready for many multiplications.
+    pub(crate) fn prepared(&self) -> &Public<Bls12381> {
+        self.prepared
+            .get_or_init(|| Arc::new(Public { a: FixedBase::new(&self.a), y: FixedBase::new(&self.y) }))
     }
 
     /// The canonical encoding.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut writer = Writer::new(Kind::PublicKey, 4 + 64 + GT_BYTES + 96);
         writer.text(self.authority.as_str());
-        writer.gt(&self.blinding);
-        writer.g2(&self.binding);
+        writer.gt(&self.a);
+        writer.g2(&self.y);
         writer.finish()
     }
 
     /// Parses [`Self::to_bytes`]. Fails with [`Error::Encoding`] or [`Error::Name`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
         let mut reader = Reader::new(Kind::PublicKey, bytes)?;
-        let key = Self { authority: reader.parsed()?, blinding: reader.gt()?, binding: reader.g2()? };
+        let (authority, a, y) = (reader.parsed()?, reader.gt()?, reader.g2()?);
         reader.finish()?;
-        Ok(key)
+        Ok(Self::new(authority, a, y))
+    }
+}
+
+impl PartialEq for PublicKey {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.authority, self.a, self.y) == (&other.authority, other.a, other.y)
+    }
+}
+
+impl Eq for PublicKey {}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PublicKey").field("authority", &self.authority).field("id", &self.id).finish()
     }
 }
 
@@ -68,10 +129,10 @@ impl Authority {
         Self::from_secrets(id, random_scalar(rng), random_scalar(rng))
     }
 
-    fn from_secrets(authority: AuthorityId, alpha: Secret<Scalar>, y: Secret<Scalar>) -> Self {
-        let blinding = product_of_powers([(&PowerTable::new(&Gt::generator()), &*alpha)]);
-        let binding = (G2Affine::generator() * *y).into();
-        Self { alpha, y, public_key: PublicKey { authority, blinding, binding } }
+    /// The authority with the given secrets.
+    pub(crate) fn from_secrets(authority: AuthorityId, alpha: Secret<Scalar>, y: Secret<Scalar>) -> Self {
+        let public_key = PublicKey::new(authority, Bls12381::gt_times(&alpha), Bls12381::g2_times(&y));
+        Self { alpha, y, public_key }
     }
 
     /// The part to publish.
@@ -88,8 +149,7 @@ impl Authority {
         attributes: impl IntoIterator<Item = &'a Attribute>,
         rng: &mut (impl RngCore + CryptoRng),
     ) -> Result<Vec<AttributeKey>, Error> {
-        let base: Secret<G1Affine> =
-            Secret::new((G1Affine::generator() * *self.alpha + hash_user(user) * *self.y).into());
+        let base = Secret::new(Key::<Bls12381>::of_user(&self.alpha, &self.y, &hash_user(user)));
         let issue_one = |attribute: &Attribute| {
             if attribute.authority() != &self.public_key.authority {
                 return Err(Error::ForeignAttribute {
@@ -97,13 +157,8 @@ impl Authority {
                     authority: self.public_key.authority.clone(),
                 });
             }
-            let r = random_scalar(rng);
-            Ok(AttributeKey {
-                user: user.clone(),
-                attribute: attribute.clone(),
-                k: Secret::new((hash_attribute(attribute) * *r + *base).into()),
-                l: Secret::new((G2Affine::generator() * *r).into()),
-            })
+            let key = base.for_attribute(&hash_attribute(attribute), &random_scalar(rng));
+            Ok(AttributeKey::new(user.clone(), attribute.clone(), self.public_key.id, key))
         };
         attributes.into_iter().map(issue_one).collect()
     }
@@ -133,11 +188,17 @@ impl Authority {
 pub struct AttributeKey {
     pub(crate) user: UserId,
     pub(crate) attribute: Attribute,
-    pub(crate) k: Secret<G1Affine>,
-    pub(crate) l: Secret<G2Affine>,
+    /// The generation of the authority that issued it.
+    pub(crate) key_id: KeyId,
+    pub(crate) key: Secret<Key<Bls12381>>,
 }
 
 impl AttributeKey {
+    pub(crate) fn new(user: UserId, attribute: Attribute, key_id: KeyId, key: Key<Bls12381>) -> Self {
+        let key = Secret::new(Key { k: normalised(key.k), l: normalised(key.l) });
+        Self { user, attribute, key_id, key }
+    }
+
     /// Whose key this is.
     pub fn user(&self) -> &UserId {
         &self.user
@@ -148,16 +209,22 @@ impl AttributeKey {
         &self.attribute
     }
 
+    /// The generation of the authority that issued it: the [`PublicKey::id`] of its public key.
+    pub fn key_id(&self) -> KeyId {
+        self.key_id
+    }
+
     /// Whether `authority` made this key: e(K, g2) = A · e(H(uid), Y) · e(F(u), L).
     ///
     /// Fails with [`Error::KeyInvalid`]. Worth doing once, on receipt.
     pub fn verify(&self, authority: &PublicKey) -> Result<(), Error> {
-        let quotient = pairing_product(&[
-            (*self.k, G2Affine::generator()),
-            (-hash_user(&self.user), authority.binding),
-            (-hash_attribute(&self.attribute), *self.l),
+        let quotient = Bls12381::pairing_product(&[
+            (self.key.k, G2Projective::generator()),
+            (-hash_user(&self.user), authority.y),
+            (-hash_attribute(&self.attribute), self.key.l),
         ]);
-        if self.attribute.authority() == &authority.authority && quotient == authority.blinding {
+        let named = self.attribute.authority() == &authority.authority && self.key_id == authority.id;
+        if named && quotient == authority.a {
             Ok(())
         } else {
             Err(Error::KeyInvalid { attribute: self.attribute.clone() })
@@ -166,11 +233,11 @@ impl AttributeKey {
 
     /// The canonical encoding.
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
-        let mut writer = Writer::new(Kind::AttributeKey, 6 + 128 + 129 + 48 + 96);
+        let mut writer = Writer::new(Kind::AttributeKey, 6 + 128 + 192 + KeyId::BYTES + 48 + 96);
         writer.text(self.user.as_str());
         writer.text(&self.attribute.to_string());
-        writer.g1(&self.k);
-        writer.g2(&self.l);
+        writer.array(&self.key_id.0);
+        writer.key(&self.key);
         Zeroizing::new(writer.finish())
     }
 
@@ -180,8 +247,8 @@ impl AttributeKey {
         let key = Self {
             user: reader.parsed()?,
             attribute: reader.parsed()?,
-            k: Secret::new(reader.g1()?),
-            l: Secret::new(reader.g2()?),
+            key_id: KeyId(reader.array()?),
+            key: Secret::new(reader.key()?),
         };
         reader.finish()?;
         Ok(key)

@@ -1,74 +1,185 @@
-//! The groups of BLS12-381 as this scheme uses them: hashing to G1, products of powers in the target
-//! group, random scalars, and secrets that are overwritten when dropped.
+//! The groups of BLS12-381 as this scheme uses them: the instance of [`Curve`], hashing to G1, random
+//! scalars, and secrets that are overwritten when dropped.
 
+use crate::curve::{Curve, FixedBase, Group};
+use crate::powers::{Table, cyclotomic_square, sum_of_multiples};
+use crate::scheme::Row;
 use crate::{Attribute, UserId};
-use blstrs::{Bls12, G1Affine, G1Projective, G2Affine, G2Prepared, Gt, Scalar};
+use blst::{blst_fp12, blst_p1, blst_p1_affine, blst_p2, blst_p2_affine, p1_affines, p2_affines};
+use blstrs::{Fp12, G1Affine, G1Projective, G2Affine, G2Projective, Gt, Scalar};
 use ff::Field;
-use group::{Curve, Group};
-use pairing::{MillerLoopResult, MultiMillerLoop};
+use group::Group as _;
 use rand_core::{CryptoRng, RngCore};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
-use zeroize::Zeroizing;
+use std::sync::OnceLock;
 
 // RFC 9380 section 3.1: one tag per use, so that H and F are independent random oracles.
-const DST_H: &[u8] = b"TWINSEAL-V01-CS01-with-BLS12381G1_XMD:SHA-256_SSWU_RO_H_";
-const DST_F: &[u8] = b"TWINSEAL-V01-CS01-with-BLS12381G1_XMD:SHA-256_SSWU_RO_F_";
+const DST_H: &[u8] = b"TWINSEAL-V02-CS01-with-BLS12381G1_XMD:SHA-256_SSWU_RO_H_";
+const DST_F: &[u8] = b"TWINSEAL-V02-CS01-with-BLS12381G1_XMD:SHA-256_SSWU_RO_F_";
 
 /// H: users to G1. Nobody knows discrete logarithms between its values.
-pub(crate) fn hash_user(user: &UserId) -> G1Affine {
+pub(crate) fn hash_user(user: &UserId) -> G1Projective {
     hash_to_g1(user.as_str().as_bytes(), DST_H)
 }
 
 /// F: attributes to G1, over the whole `name@authority`.
-pub(crate) fn hash_attribute(attribute: &Attribute) -> G1Affine {
+pub(crate) fn hash_attribute(attribute: &Attribute) -> G1Projective {
     hash_to_g1(attribute.to_string().as_bytes(), DST_F)
 }
 
 /// RFC 9380 hash_to_curve, suite BLS12381G1_XMD:SHA-256_SSWU_RO_.
-fn hash_to_g1(message: &[u8], dst: &[u8]) -> G1Affine {
-    G1Projective::hash_to_curve(message, dst, &[]).to_affine()
+fn hash_to_g1(message: &[u8], dst: &[u8]) -> G1Projective {
+    G1Projective::hash_to_curve(message, dst, &[])
 }
 
-/// The product of pairings of the terms: a Miller loop each, one final exponentiation.
-pub(crate) fn pairing_product(terms: &[(G1Affine, G2Affine)]) -> Gt {
-    let prepared: Vec<_> = terms.iter().map(|(p, q)| (p, G2Prepared::from(*q))).collect();
-    let terms: Vec<_> = prepared.iter().map(|(p, q)| (*p, q)).collect();
-    Bls12::multi_miller_loop(&terms).final_exponentiation()
-}
+/// The curve this crate encrypts with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bls12381;
 
-/// The powers 0 to 15 of a base in the target group.
-pub(crate) struct PowerTable([Gt; 16]);
+impl Curve for Bls12381 {
+    type Scalar = Scalar;
+    type G1 = G1Projective;
+    type G2 = G2Projective;
+    type Gt = Gt;
+    type FixedG2 = Table<G2Projective>;
+    type FixedGt = Table<Gt>;
 
-impl PowerTable {
-    pub(crate) fn new(base: &Gt) -> Self {
-        let mut powers = [Gt::identity(); 16];
-        for i in 1..powers.len() {
-            powers[i] = powers[i - 1] + base;
+    fn one() -> Scalar {
+        Scalar::ONE
+    }
+
+    fn invert(scalar: &Scalar) -> Option<Scalar> {
+        scalar.invert().into()
+    }
+
+    fn g1_times(scalar: &Scalar) -> G1Projective {
+        G1Projective::generator() * scalar
+    }
+
+    fn g2_times(scalar: &Scalar) -> G2Projective {
+        static G2: OnceLock<Table<G2Projective>> = OnceLock::new();
+        G2.get_or_init(|| Table::new(&G2Projective::generator())).scaled(scalar)
+    }
+
+    fn gt_times(scalar: &Scalar) -> Gt {
+        static E: OnceLock<Table<Gt>> = OnceLock::new();
+        E.get_or_init(|| Table::new(&Gt::generator())).scaled(scalar)
+    }
+
+    /// Miller loops with shared squarings, one final exponentiation. The points may be keys: no copy of them
+    /// stays behind on the heap.
+    fn pairing_product(pairs: &[(G1Projective, G2Projective)]) -> Gt {
+        let neither_is_identity =
+            |(p, q): &&(G1Projective, G2Projective)| !bool::from(p.is_identity() | q.is_identity());
+        let pairs = || pairs.iter().filter(neither_is_identity);
+        let p = affine(pairs().map(|(p, _)| *p));
+        let q = affine(pairs().map(|(_, q)| *q));
+        if p.is_empty() {
+            return <Gt as Group>::identity();
         }
-        Self(powers)
+        let p = Wiped::collect(p.len(), blst_p1_affine::default(), p.iter().map(|point| *point.as_ref()));
+        let q = Wiped::collect(q.len(), blst_p2_affine::default(), q.iter().map(|point| *point.as_ref()));
+        Gt::from(Fp12::from(blst_fp12::miller_loop_n(&q, &p).final_exp()))
     }
 }
 
-/// The product of `base ^ scalar`, squarings shared between the bases.
-///
-/// The sequence of group operations does not depend on the scalars (unlike in `Gt`'s own `Mul`); which
-/// of the 16 table entries is read does.
-pub(crate) fn product_of_powers<const N: usize>(terms: [(&PowerTable, &Scalar); N]) -> Gt {
-    let scalars = terms.map(|(_, scalar)| Zeroizing::new(scalar.to_bytes_be()));
-    let mut product = Gt::identity();
-    for byte in 0..32 {
-        for shift in [4, 0] {
-            for _ in 0..4 {
-                product = product.double();
+/// The points, with one inversion for all.
+fn affine<P: group::Curve>(points: impl Iterator<Item = P> + Clone) -> Wiped<P::AffineRepr>
+where
+    P::AffineRepr: Copy + Default,
+{
+    let points = Wiped::collect(points.clone().count(), P::identity(), points);
+    let blank = P::AffineRepr::default();
+    let mut affine = Wiped::collect(points.len(), blank, std::iter::repeat(blank));
+    P::batch_normalize(&points, &mut affine.values);
+    affine
+}
+
+/// The same points with Z = 1, which makes encoding and adding them cheaper.
+pub(crate) fn normalise_rows(rows: &mut [Row<Bls12381>]) {
+    let identity = |row: &Row<Bls12381>| row.c2.is_identity() | row.c3.is_identity() | row.c4.is_identity();
+    if rows.is_empty() || rows.iter().any(|row| identity(row).into()) {
+        // Such rows are never made by chance, and whoever parses them will refuse them.
+        return;
+    }
+    let in_g1: Vec<blst_p1> = rows.iter().map(|row| *row.c4.as_ref()).collect();
+    let in_g2: Vec<blst_p2> = rows.iter().flat_map(|row| [*row.c2.as_ref(), *row.c3.as_ref()]).collect();
+    let (in_g1, in_g2) = (p1_affines::from(&in_g1), p2_affines::from(&in_g2));
+    let g1 = |point: &blst_p1_affine| {
+        let mut affine = G1Affine::default();
+        *affine.as_mut() = *point;
+        G1Projective::from(affine)
+    };
+    let g2 = |point: &blst_p2_affine| {
+        let mut affine = G2Affine::default();
+        *affine.as_mut() = *point;
+        G2Projective::from(affine)
+    };
+    for (x, row) in rows.iter_mut().enumerate() {
+        (row.c2, row.c3, row.c4) = (g2(&in_g2[2 * x]), g2(&in_g2[2 * x + 1]), g1(&in_g1[x]));
+    }
+}
+
+/// The same point with Z = 1.
+pub(crate) fn normalised<P: group::Curve>(point: P) -> P
+where
+    P::AffineRepr: Into<P>,
+{
+    point.to_affine().into()
+}
+
+macro_rules! impl_group {
+    ($element:ty, $times:expr, $weighted_sum:expr) => {
+        impl Group for $element {
+            type Scalar = Scalar;
+
+            fn identity() -> Self {
+                group::Group::identity()
             }
-            for ((table, _), scalar) in terms.iter().zip(&scalars) {
-                product += table.0[usize::from(scalar[byte] >> shift & 15)];
+
+            fn plus(&self, other: &Self) -> Self {
+                self + other
+            }
+
+            fn negated(&self) -> Self {
+                -self
+            }
+
+            fn times(&self, scalar: &Scalar) -> Self {
+                $times(self, scalar)
+            }
+
+            fn weighted_sum(terms: &[(Scalar, Self)]) -> Self {
+                $weighted_sum(terms)
             }
         }
-    }
-    product
+    };
 }
+
+impl_group!(G1Projective, |point: &G1Projective, scalar| point * scalar, |terms: &[(Scalar, Self)]| {
+    match terms {
+        [(scalar, point)] => point * scalar,
+        _ => {
+            let (scalars, points): (Vec<_>, Vec<_>) = terms.iter().copied().unzip();
+            G1Projective::multi_exp(&points, &scalars)
+        }
+    }
+});
+impl_group!(G2Projective, |point: &G2Projective, scalar| point * scalar, |terms: &[(Scalar, Self)]| {
+    match terms {
+        [(scalar, point)] => point * scalar,
+        _ => {
+            let (scalars, points): (Vec<_>, Vec<_>) = terms.iter().copied().unzip();
+            G2Projective::multi_exp(&points, &scalars)
+        }
+    }
+});
+impl_group!(
+    Gt,
+    |element: &Gt, scalar: &Scalar| sum_of_multiples(&[(*scalar, *element)], cyclotomic_square),
+    |terms: &[(Scalar, Gt)]| sum_of_multiples(terms, cyclotomic_square)
+);
 
 /// A uniform scalar that is not zero.
 pub(crate) fn random_scalar(rng: &mut (impl RngCore + CryptoRng)) -> Secret<Scalar> {
@@ -123,10 +234,39 @@ impl<T: Copy + Default> fmt::Debug for Secret<T> {
     }
 }
 
+/// Several secrets on the heap, overwritten when dropped.
+struct Wiped<T: Copy> {
+    values: Vec<T>,
+    blank: T,
+}
+
+impl<T: Copy> Wiped<T> {
+    /// `count` is how many there are: a buffer that was outgrown would not be overwritten.
+    fn collect(count: usize, blank: T, values: impl Iterator<Item = T>) -> Self {
+        let mut wiped = Self { values: Vec::with_capacity(count), blank };
+        wiped.values.extend(values.take(count));
+        wiped
+    }
+}
+
+impl<T: Copy> Drop for Wiped<T> {
+    fn drop(&mut self) {
+        self.values.fill(self.blank);
+        zeroize::optimization_barrier(&self.values[..]);
+    }
+}
+
+impl<T: Copy> Deref for Wiped<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        &self.values
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rand_core::OsRng;
 
     /// RFC 9380 appendix J.9.1.
     #[test]
@@ -145,6 +285,7 @@ mod tests {
             ),
         ] {
             let point = hash_to_g1(message.as_bytes(), dst);
+            let point = G1Affine::from(point);
             assert_eq!(hex::encode(point.x().to_bytes_be()), x);
             assert_eq!(hex::encode(point.y().to_bytes_be()), y);
         }
@@ -156,16 +297,5 @@ mod tests {
         let attribute: Attribute = "a@x".parse().unwrap();
         assert_ne!(hash_user(&user), hash_attribute(&attribute));
         assert_ne!(hash_attribute(&"a@y".parse().unwrap()), hash_attribute(&attribute));
-    }
-
-    #[test]
-    fn powers_agree_with_blstrs() {
-        let base = Gt::generator() * Scalar::from(7);
-        let (e, table) = (PowerTable::new(&Gt::generator()), PowerTable::new(&base));
-        let edge = [Scalar::ZERO, Scalar::ONE, -Scalar::ONE, Scalar::from(16)];
-        for a in edge.into_iter().chain((0..4).map(|_| Scalar::random(OsRng))) {
-            let b = Scalar::random(OsRng);
-            assert_eq!(product_of_powers([(&e, &a), (&table, &b)]), Gt::generator() * a + base * b);
-        }
     }
 }

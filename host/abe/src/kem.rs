@@ -1,57 +1,40 @@
 //! Key encapsulation under a policy, and its opening by one reader.
 //!
-//! Write e = e(g1,g2). `encapsulate` draws R = e^s, shares a random z as (lambda_x) and zero as
-//! (omega_x) over the rows of the policy, and gives row x, attribute u of an authority (A, Y), its own t:
+//! The algebra is in [`crate::scheme`]; here are the choice of randomness and what ties everything
+//! together. `encapsulate` draws a secret R in the target group. HKDF-SHA-256 (RFC 5869) over R, bound to
+//! the header, turns it into independent values:
 //!
-//! ```text
-//! C0 = R · e^z
-//! C1 = e^lambda · A^t      C2 = g2^-t      C3 = Y^t · g2^omega      C4 = F(u)^t
-//! ```
-//!
-//! With K = g1^alpha · H(uid)^y · F(u)^r and L = g2^r a row opens to
-//!
-//! ```text
-//! C1          = e^lambda · e^(alpha t)
-//! e(K, C2)    = e^(-alpha t) · e(H(uid),g2)^(-y t) · e(F(u),g2)^(-r t)
-//! e(H(uid),C3)=                e(H(uid),g2)^(y t + omega)
-//! e(C4, L)    =                                      e(F(u),g2)^(r t)
-//! product     = e^lambda · e(H(uid),g2)^omega
-//! ```
-//!
-//! and reconstruction coefficients c give the product of e^(c lambda) = e^z and of
-//! e(H(uid),g2)^(c omega) = 1. If two users pool keys, some rows carry H(uid1) and others H(uid2). The
-//! omegas of either part alone do not sum to zero, since neither user satisfies the policy, and nobody
-//! knows a discrete logarithm between H(uid1) and H(uid2), so the factors e(H(uid1),g2)^omega1 ·
-//! e(H(uid2),g2)^omega2 stay and blind e^z. The same holds for a key relabelled to another user.
-//!
-//! Opening several rows merges all of it: rows of one attribute are summed before pairing, C3 is summed
-//! over all rows, and 2n + 1 Miller loops for n distinct attributes share one final exponentiation.
-//!
-//! HKDF-SHA-256 (RFC 5869) turns R into three independent values:
-//!
-//! - coins, from which z, the shares and every t are derived, bound to header and policy. So the whole
-//!   ciphertext is a function of (R, policy, header, public keys), and [`decapsulate_checked`] can
-//!   recompute it;
-//! - the commitment, over header and everything else in the ciphertext. It is what makes another R,
-//!   another header or any altered bit fail cleanly: neither C0 nor AES-GCM commits to a key by itself;
+//! - two seeds, bound to the *preamble* (mode, policy and the generation of every authority). Each seed
+//!   expands to a stream of scalars, and every coin of the ciphertext (z, the shares, every t) is the sum
+//!   of one scalar of either stream. So each seed makes a row set of its own, whose row-wise product is the
+//!   ciphertext's: work that two helpers can do who do not talk to each other, with the same result;
+//! - the commitment, over everything else in the ciphertext. It is what makes another R, another header or
+//!   any altered bit fail cleanly: neither C0 nor AES-GCM commits to a key by itself;
 //! - the shared key, over the same.
+//!
+//! Whoever opens always recomputes z from R and checks C0 = R · e^z (GHW11, section 4: chosen-ciphertext
+//! security up to re-randomisation, at the price of one power), then the commitment.
+//! [`decapsulate_checked`] recomputes the ciphertext as a whole, after Fujisaki and Okamoto.
 
-use crate::authority::{AttributeKey, PublicKey};
-use crate::codec::{GT_BYTES, Kind, Reader, Writer, gt_bytes};
-use crate::groups::{
-    PowerTable, Secret, hash_attribute, hash_user, pairing_product, product_of_powers, random_scalar,
-};
+use crate::authority::{AttributeKey, KeyId, PublicKey};
+use crate::codec::{GT_BYTES, Kind, ROW_BYTES, Reader, Writer, gt_bytes};
+use crate::curve::Curve;
+use crate::groups::{Bls12381, Secret, hash_attribute, hash_user, normalise_rows, random_scalar};
 use crate::policy::Policy;
+use crate::scheme::{self, Job, Key, Opening};
 use crate::{Attribute, AuthorityId, Error, UserId};
-use blstrs::{G1Affine, G1Projective, G2Affine, G2Projective, Gt, Scalar};
+use blstrs::{Fp12, Gt, Scalar};
 use ff::Field;
-use group::Group;
-use group::prime::PrimeCurveAffine;
 use hkdf::Hkdf;
 use rand_core::{CryptoRng, RngCore};
 use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::num::NonZero;
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::{self, available_parallelism};
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -61,22 +44,40 @@ pub const SHARED_KEY_BYTES: usize = 32;
 pub const MAX_HEADER_BYTES: usize = 64 * 1024;
 
 const COMMITMENT_BYTES: usize = 32;
-const ROW_BYTES: usize = GT_BYTES + 96 + 96 + 48;
 
-/// The encapsulated key. Secret; compares in constant time.
+pub(crate) type Row = scheme::Row<Bls12381>;
+
+/// The encapsulated key. Secret; compares in constant time. It remembers which ciphertext and header it
+/// belongs to.
 #[derive(Clone)]
-pub struct SharedKey(Zeroizing<[u8; SHARED_KEY_BYTES]>);
+pub struct SharedKey {
+    key: Zeroizing<[u8; SHARED_KEY_BYTES]>,
+    /// [`origin`]; public.
+    origin: [u8; 32],
+}
 
 impl SharedKey {
     /// The key, for a symmetric cipher.
     pub fn as_bytes(&self) -> &[u8; SHARED_KEY_BYTES] {
-        &self.0
+        &self.key
     }
+
+    /// Whether it is the key of `ciphertext` made for `header`.
+    pub(crate) fn belongs_to(&self, ciphertext: &Ciphertext, header: &[u8]) -> bool {
+        let body = &ciphertext.encoded[..ciphertext.encoded.len() - COMMITMENT_BYTES];
+        self.origin == origin(&Sha256::digest(header), &Sha256::digest(body), &ciphertext.commitment)
+    }
+}
+
+/// What a shared key is the key of: hashes of header and ciphertext, and the commitment that ties them to R.
+fn origin(header_hash: &[u8], transcript: &[u8], commitment: &[u8]) -> [u8; 32] {
+    let hash = Sha256::new().chain_update(header_hash).chain_update(transcript);
+    hash.chain_update(commitment).finalize().into()
 }
 
 impl PartialEq for SharedKey {
     fn eq(&self, other: &Self) -> bool {
-        self.0.ct_eq(&*other.0).into()
+        self.key.ct_eq(&*other.key).into()
     }
 }
 
@@ -88,8 +89,18 @@ impl fmt::Debug for SharedKey {
     }
 }
 
+/// Where the coins of a ciphertext's rows come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Mode {
+    /// All of them from the encapsulated secret, so that a reader can make the ciphertext again.
+    Derived = 1,
+    /// z from the encapsulated secret, the rest drawn beforehand. [`decapsulate_checked`] refuses it.
+    Precomputed = 2,
+}
+
 /// A key under a policy. The policy is readable by everybody; the header is not in it.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq)]
 pub struct Ciphertext {
     body: Body,
     commitment: [u8; COMMITMENT_BYTES],
@@ -97,19 +108,22 @@ pub struct Ciphertext {
     encoded: Vec<u8>,
 }
 
-#[derive(Clone, PartialEq, Eq)]
+impl Eq for Ciphertext {}
+
+#[derive(Clone, PartialEq)]
 struct Body {
-    policy: Policy,
+    preamble: Preamble,
     c0: Gt,
     rows: Vec<Row>,
 }
 
+/// What a ciphertext says about itself: all that is fixed before a coin is drawn.
 #[derive(Clone, PartialEq, Eq)]
-struct Row {
-    c1: Gt,
-    c2: G2Affine,
-    c3: G2Affine,
-    c4: G1Affine,
+pub(crate) struct Preamble {
+    mode: Mode,
+    policy: Policy,
+    /// The generation of every authority of the policy, in order of first appearance.
+    key_ids: Vec<KeyId>,
 }
 
 /// Encapsulates a fresh key for the readers that `policy` permits, and binds it to `header`.
@@ -122,31 +136,50 @@ pub fn encapsulate<'a>(
     header: &[u8],
     rng: &mut (impl RngCore + CryptoRng),
 ) -> Result<(Ciphertext, SharedKey), Error> {
-    let public_keys = by_authority(public_keys)?;
-    let generator = PowerTable::new(&Gt::generator());
-    let secret = Secret::new(product_of_powers([(&generator, &*random_scalar(rng))]));
-    seal(&secret, policy, &public_keys, header)
+    let publics = Publics::new(policy, public_keys)?;
+    seal(&random_secret(rng), policy, &publics, header)
 }
 
 /// Opens `ciphertext` with `user`'s own `keys`, and checks that it was made for this `header`.
 ///
 /// Keys the policy does not need do not matter; of two keys for the same attribute the later counts.
-/// Fails with [`Error::KeyOfAnotherUser`], [`Error::PolicyNotSatisfied`], [`Error::HeaderTooLong`], or
-/// [`Error::Commitment`] when keys, header and ciphertext do not belong together.
+/// Fails with [`Error::KeyOfAnotherUser`], [`Error::PolicyNotSatisfied`], [`Error::HeaderTooLong`],
+/// [`Error::AuthorityRotated`] if keys of another generation would do, or [`Error::Commitment`] when keys,
+/// header and ciphertext do not belong together.
 pub fn decapsulate<'a>(
     ciphertext: &Ciphertext,
     header: &[u8],
     user: &UserId,
     keys: impl IntoIterator<Item = &'a AttributeKey>,
 ) -> Result<SharedKey, Error> {
-    let secret = ciphertext.body.open(user, keys)?;
-    ciphertext.derive(&secret, header)
+    let mask = ciphertext.body.open(user, keys)?;
+    ciphertext.accept(&mask, header).map(|(_, key)| key)
+}
+
+/// [`decapsulate`] from the [`Ciphertext::to_bytes`] of a ciphertext, parsing only the rows it takes. Worth it
+/// for policies with many alternatives: a comparison of numbers has up to 62 rows, of which one is opened.
+///
+/// Fails as `decapsulate` and [`Ciphertext::from_bytes`] do.
+pub fn decapsulate_encoded<'a>(
+    ciphertext: &[u8],
+    header: &[u8],
+    user: &UserId,
+    keys: impl IntoIterator<Item = &'a AttributeKey>,
+) -> Result<SharedKey, Error> {
+    let face = Face::from_bytes(ciphertext)?;
+    let chosen = face.preamble.choose(held_by(user, keys)?)?;
+    let parse = |chosen: &Chosen<'_>| face.row(chosen.x).map(|row| (chosen.x, row));
+    let rows: BTreeMap<_, _> = chosen.iter().map(parse).collect::<Result<_, _>>()?;
+    let job = Job::new(&hash_user(user), &openings(&chosen, |x| &rows[&x]));
+    let mask = Secret::new(job.transform().mask());
+    face.accept(&mask, header).map(|(_, key)| key)
 }
 
 /// Like [`decapsulate`], and makes sure that every other permitted reader gets the same key, by making the
 /// ciphertext again and comparing. It costs as much as `encapsulate` on top.
 ///
-/// Fails as `decapsulate` and `encapsulate` do, and with [`Error::Dishonest`] when the comparison fails.
+/// Fails as `decapsulate` and `encapsulate` do; with [`Error::Precomputed`] if the ciphertext was made from
+/// precomputed coins; and with [`Error::Dishonest`] when the comparison fails.
 pub fn decapsulate_checked<'a, 'p>(
     ciphertext: &Ciphertext,
     header: &[u8],
@@ -154,17 +187,86 @@ pub fn decapsulate_checked<'a, 'p>(
     keys: impl IntoIterator<Item = &'a AttributeKey>,
     public_keys: impl IntoIterator<Item = &'p PublicKey>,
 ) -> Result<SharedKey, Error> {
-    let public_keys = by_authority(public_keys)?;
-    let secret = ciphertext.body.open(user, keys)?;
-    let key = ciphertext.derive(&secret, header)?;
-    let (again, _) = seal(&secret, &ciphertext.body.policy, &public_keys, header)?;
+    let preamble = &ciphertext.body.preamble;
+    let publics = Publics::new(&preamble.policy, public_keys)?;
+    if preamble.mode == Mode::Precomputed {
+        return Err(Error::Precomputed);
+    }
+    for (public_key, expected) in publics.keys.iter().zip(&preamble.key_ids) {
+        if public_key.id() != *expected {
+            return Err(Error::AuthorityRotated { authority: public_key.authority().clone() });
+        }
+    }
+    let mask = ciphertext.body.open(user, keys)?;
+    let (secret, key) = ciphertext.accept(&mask, header)?;
+    let (again, _) = seal(&secret, &preamble.policy, &publics, header)?;
     if again.encoded == ciphertext.encoded { Ok(key) } else { Err(Error::Dishonest) }
+}
+
+/// [`encapsulate`] for each of many policies and headers, over all processors.
+///
+/// The results are in the order of `items`.
+pub fn encapsulate_many<'a>(
+    items: &[(&Policy, &[u8])],
+    public_keys: impl IntoIterator<Item = &'a PublicKey>,
+    rng: &mut (impl RngCore + CryptoRng),
+) -> Vec<Result<(Ciphertext, SharedKey), Error>> {
+    let public_keys: Vec<_> = public_keys.into_iter().collect();
+    let items: Vec<_> = items.iter().map(|item| (item, random_scalar(rng))).collect();
+    in_parallel(&items, |((policy, header), scalar)| {
+        let publics = Publics::new(policy, public_keys.iter().copied())?;
+        seal(&Secret::new(Bls12381::gt_times(scalar)), policy, &publics, header)
+    })
+}
+
+/// [`decapsulate`] for each of many ciphertexts with their headers, over all processors.
+///
+/// The results are in the order of `items`.
+pub fn decapsulate_many<'a>(
+    items: &[(&Ciphertext, &[u8])],
+    user: &UserId,
+    keys: impl IntoIterator<Item = &'a AttributeKey>,
+) -> Vec<Result<SharedKey, Error>> {
+    let keys: Vec<_> = keys.into_iter().collect();
+    in_parallel(items, |(ciphertext, header)| decapsulate(ciphertext, header, user, keys.iter().copied()))
+}
+
+/// Does `work` for every item, on as many threads as there are processors.
+pub(crate) fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let threads = available_parallelism().map_or(1, NonZero::get).min(items.len());
+    if threads < 2 {
+        return items.iter().map(work).collect();
+    }
+    let next = AtomicUsize::new(0);
+    let worker = || {
+        let take = || Some(next.fetch_add(1, Ordering::Relaxed)).filter(|index| *index < items.len());
+        std::iter::from_fn(take).map(|index| (index, work(&items[index]))).collect::<Vec<_>>()
+    };
+    let mut done = thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(worker)).collect();
+        let join =
+            |worker: thread::ScopedJoinHandle<'_, _>| worker.join().unwrap_or_else(|p| resume_unwind(p));
+        workers.into_iter().flat_map(join).collect::<Vec<_>>()
+    });
+    done.sort_unstable_by_key(|(index, _)| *index);
+    done.into_iter().map(|(_, result)| result).collect()
 }
 
 impl Ciphertext {
     /// Who may read.
     pub fn policy(&self) -> &Policy {
-        &self.body.policy
+        &self.body.preamble.policy
+    }
+
+    /// Where its coins come from.
+    pub fn mode(&self) -> Mode {
+        self.body.preamble.mode
+    }
+
+    /// The authorities the policy names, in order of first appearance, and the generation of each whose
+    /// keys open this ciphertext.
+    pub fn key_ids(&self) -> impl Iterator<Item = (&AuthorityId, KeyId)> {
+        authorities(self.policy()).into_iter().zip(self.body.preamble.key_ids.iter().copied())
     }
 
     /// The canonical encoding.
@@ -176,23 +278,73 @@ impl Ciphertext {
     /// together, only a reader can tell. Fails with [`Error::Encoding`] or an error of the policy.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
         let mut reader = Reader::new(Kind::Ciphertext, bytes)?;
-        let policy: Policy = reader.parsed()?;
+        let preamble = Preamble::read(&mut reader)?;
         let c0 = reader.gt()?;
-        let parse_row =
-            |_| Ok(Row { c1: reader.gt()?, c2: reader.g2()?, c3: reader.g2()?, c4: reader.g1()? });
-        let rows = policy.rows().iter().map(parse_row).collect::<Result<_, Error>>()?;
+        let rows = preamble.policy.rows().iter().map(|_| reader.row()).collect::<Result<_, Error>>()?;
         let commitment = reader.array()?;
         reader.finish()?;
-        Ok(Self { body: Body { policy, c0, rows }, commitment, encoded: bytes.to_vec() })
+        Ok(Self { body: Body { preamble, c0, rows }, commitment, encoded: bytes.to_vec() })
     }
 
-    /// The shared key, if `secret` is the one committed to.
-    fn derive(&self, secret: &Gt, header: &[u8]) -> Result<SharedKey, Error> {
-        let body_bytes = &self.encoded[..self.encoded.len() - COMMITMENT_BYTES];
-        let schedule = KeySchedule::new(secret, header)?;
-        let transcript = Sha256::digest(body_bytes);
-        if bool::from(schedule.commitment(&transcript).ct_eq(&self.commitment)) {
-            Ok(schedule.shared_key(&transcript))
+    /// The parts of an opening with those of the `held` keys that are of the right generation.
+    pub(crate) fn openings<'a>(
+        &'a self,
+        held: impl IntoIterator<Item = Held<'a>>,
+    ) -> Result<Vec<Opening<'a, Bls12381>>, Error> {
+        Ok(openings(&self.body.preamble.choose(held)?, |x| &self.body.rows[x]))
+    }
+
+    fn face(&self) -> Face<'_> {
+        let Body { preamble, c0, .. } = &self.body;
+        Face { preamble: Cow::Borrowed(preamble), c0: *c0, encoded: &self.encoded }
+    }
+
+    /// The secret R and the shared key, if the mask e^z is right.
+    pub(crate) fn accept(&self, mask: &Gt, header: &[u8]) -> Result<(Secret<Gt>, SharedKey), Error> {
+        self.face().accept(mask, header)
+    }
+}
+
+/// What it takes of a ciphertext to finish its opening once the mask is known: everything but its rows, of
+/// which the bytes are enough.
+pub(crate) struct Face<'a> {
+    preamble: Cow<'a, Preamble>,
+    c0: Gt,
+    encoded: &'a [u8],
+}
+
+impl Face<'_> {
+    /// Parses a row.
+    fn row(&self, x: usize) -> Result<Row, Error> {
+        let rows = self.preamble.policy.rows().len();
+        let from_end = COMMITMENT_BYTES + (rows - x) * ROW_BYTES;
+        Reader::part(Kind::Ciphertext, &self.encoded[self.encoded.len() - from_end..]).row()
+    }
+}
+
+impl<'a> Face<'a> {
+    /// Reads what it needs of a ciphertext's encoding.
+    pub(crate) fn from_bytes(encoded: &'a [u8]) -> Result<Self, Error> {
+        let mut reader = Reader::new(Kind::Ciphertext, encoded)?;
+        let preamble = Preamble::read(&mut reader)?;
+        let c0 = reader.gt()?;
+        preamble.policy.rows().iter().try_for_each(|_| reader.array::<ROW_BYTES>().map(|_| ()))?;
+        reader.array::<COMMITMENT_BYTES>()?;
+        reader.finish()?;
+        Ok(Self { preamble: Cow::Owned(preamble), c0, encoded })
+    }
+
+    /// The secret R and the shared key, if the mask e^z is right: R = C0 / e^z must give the same z again,
+    /// and be the one committed to.
+    pub(crate) fn accept(&self, mask: &Gt, header: &[u8]) -> Result<(Secret<Gt>, SharedKey), Error> {
+        let secret = Secret::new(self.c0 - mask);
+        let schedule = Schedule::new(&secret, header, &self.preamble)?;
+        let (body, commitment) = self.encoded.split_at(self.encoded.len() - COMMITMENT_BYTES);
+        let transcript = Sha256::digest(body);
+        let committed = schedule.commitment(&transcript).ct_eq(commitment);
+        let same_mask = Fp12::from(*schedule.mask()).ct_eq(&Fp12::from(*mask));
+        if bool::from(committed & same_mask) {
+            Ok((secret, schedule.shared_key(&transcript, commitment)))
         } else {
             Err(Error::Commitment)
         }
@@ -201,153 +353,270 @@ impl Ciphertext {
 
 impl fmt::Debug for Ciphertext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Ciphertext({} bytes under {})", self.encoded.len(), self.body.policy)
+        write!(f, "Ciphertext({} bytes under {})", self.encoded.len(), self.policy())
     }
 }
 
-/// The ciphertext and key that follow from the secret R.
+/// A fresh R.
+pub(crate) fn random_secret(rng: &mut (impl RngCore + CryptoRng)) -> Secret<Gt> {
+    Secret::new(Bls12381::gt_times(&random_scalar(rng)))
+}
+
+/// The ciphertext and key that follow from the secret R alone.
 fn seal(
     secret: &Gt,
     policy: &Policy,
-    public_keys: &BTreeMap<&AuthorityId, &PublicKey>,
+    publics: &Publics<'_>,
     header: &[u8],
 ) -> Result<(Ciphertext, SharedKey), Error> {
-    let schedule = KeySchedule::new(secret, header)?;
-    let mut coins = schedule.coins(policy);
+    let preamble = Preamble::new(Mode::Derived, policy, publics);
+    let schedule = Schedule::new(secret, header, &preamble)?;
+    let rows = make_rows(&mut schedule.coins(), policy, publics);
+    Ok(seal_rows(secret, preamble, &schedule, rows))
+}
+
+/// The rows that follow from `coins`. In order: z, the shares of z, the shares of zero, t of every row.
+///
+/// Linear in the coins: the rows of two streams, combined, are those of the streams' sum.
+pub(crate) fn make_rows(coins: &mut Coins, policy: &Policy, publics: &Publics<'_>) -> Vec<Row> {
     let z = Secret::new(coins.scalar());
     let lambdas = policy.share(*z, &mut || coins.scalar());
     let omegas = policy.share(Scalar::ZERO, &mut || coins.scalar());
-
-    let generator = PowerTable::new(&Gt::generator());
-    let mut tables: BTreeMap<&AuthorityId, PowerTable> = BTreeMap::new();
+    let mut hashed: BTreeMap<&Attribute, _> = BTreeMap::new();
     let mut rows = Vec::with_capacity(policy.rows().len());
-    for ((attribute, lambda), omega) in policy.rows().iter().zip(&lambdas).zip(&omegas) {
-        let authority = attribute.authority();
-        let public_key = public_keys
-            .get(authority)
-            .ok_or_else(|| Error::AuthorityKeyMissing { authority: authority.clone() })?;
-        let table = tables.entry(authority).or_insert_with(|| PowerTable::new(&public_key.blinding));
+    for (x, attribute) in policy.rows().iter().enumerate() {
+        let f = hashed.entry(attribute).or_insert_with(|| hash_attribute(attribute));
         let t = Secret::new(coins.scalar());
-        rows.push(Row {
-            c1: product_of_powers([(&generator, &**lambda), (table, &*t)]),
-            c2: (-(G2Affine::generator() * *t)).into(),
-            c3: (public_key.binding * *t + G2Affine::generator() * **omega).into(),
-            c4: (hash_attribute(attribute) * *t).into(),
-        });
+        rows.push(Row::new(publics.of_row(x).prepared(), f, &lambdas[x], &omegas[x], &t));
     }
-    let c0 = secret + product_of_powers([(&generator, &*z)]);
+    rows
+}
 
-    let body = Body { policy: policy.clone(), c0, rows };
+/// The ciphertext and key of R, whose `schedule` was made for `preamble`, around `rows` that share
+/// [`Schedule::z`].
+pub(crate) fn seal_rows(
+    secret: &Gt,
+    preamble: Preamble,
+    schedule: &Schedule,
+    mut rows: Vec<Row>,
+) -> (Ciphertext, SharedKey) {
+    normalise_rows(&mut rows);
+    let body = Body { preamble, c0: secret + *schedule.mask(), rows };
     let mut encoded = body.to_bytes();
     let transcript = Sha256::digest(&encoded);
     let commitment = schedule.commitment(&transcript);
     encoded.extend(commitment);
-    Ok((Ciphertext { body, commitment, encoded }, schedule.shared_key(&transcript)))
+    let key = schedule.shared_key(&transcript, &commitment);
+    (Ciphertext { body, commitment, encoded }, key)
+}
+
+impl Preamble {
+    pub(crate) fn new(mode: Mode, policy: &Policy, publics: &Publics<'_>) -> Self {
+        let key_ids = publics.keys.iter().map(|key| key.id()).collect();
+        Self { mode, policy: policy.clone(), key_ids }
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, Error> {
+        let mode = match reader.array()? {
+            [1] => Mode::Derived,
+            [2] => Mode::Precomputed,
+            _ => return Err(reader.error("an unknown mode")),
+        };
+        let policy: Policy = reader.parsed()?;
+        let key_id = |_| reader.array().map(KeyId);
+        let key_ids = authorities(&policy).iter().map(key_id).collect::<Result<_, Error>>()?;
+        Ok(Self { mode, policy, key_ids })
+    }
+
+    /// The rows to open with the `held` keys that are of the right generation; the fewest there are.
+    fn choose<'a>(&self, held: impl IntoIterator<Item = Held<'a>>) -> Result<Vec<Chosen<'a>>, Error> {
+        let Self { policy, key_ids, .. } = self;
+        let expected: BTreeMap<_, _> = authorities(policy).into_iter().zip(key_ids).collect();
+        let (mut current, mut outdated) = (BTreeMap::new(), BTreeMap::new());
+        for (attribute, key_id, key) in held {
+            match expected.get(attribute.authority()) {
+                Some(expected) if **expected == key_id => drop(current.insert(attribute, key)),
+                Some(_) => drop(outdated.insert(attribute, key)),
+                None => (),
+            }
+        }
+        let selection = policy.select(&|attribute| current.contains_key(attribute)).map_err(|missing| {
+            let either = |a: &Attribute| current.contains_key(a) || outdated.contains_key(a);
+            let rows = policy.select(&either).unwrap_or_default();
+            let mut needed = rows.iter().map(|(x, _)| &policy.rows()[*x]);
+            match needed.find(|attribute| !current.contains_key(attribute)) {
+                Some(attribute) => Error::AuthorityRotated { authority: attribute.authority().clone() },
+                None => Error::PolicyNotSatisfied { missing },
+            }
+        })?;
+        let chosen = |(x, coefficient): (usize, Scalar)| {
+            // What was selected is there.
+            let (attribute, key) = current.get_key_value(&policy.rows()[x])?;
+            Some(Chosen { x, coefficient, attribute, key })
+        };
+        Ok(selection.into_iter().filter_map(chosen).collect())
+    }
+
+    fn write(&self, writer: &mut Writer) {
+        writer.array(&[self.mode as u8]);
+        writer.text(self.policy.as_str());
+        self.key_ids.iter().for_each(|id| writer.array(id.as_bytes()));
+    }
+
+    /// The start of the ciphertext's encoding.
+    fn to_bytes(&self) -> Vec<u8> {
+        let mut writer = Writer::new(Kind::Ciphertext, self.bytes());
+        self.write(&mut writer);
+        writer.finish()
+    }
+
+    fn bytes(&self) -> usize {
+        5 + self.policy.as_str().len() + self.key_ids.len() * KeyId::BYTES
+    }
 }
 
 impl Body {
     fn to_bytes(&self) -> Vec<u8> {
-        let text = self.policy.as_str();
-        let capacity = 4 + text.len() + GT_BYTES + self.rows.len() * ROW_BYTES + COMMITMENT_BYTES;
+        let capacity = self.preamble.bytes() + GT_BYTES + self.rows.len() * ROW_BYTES + COMMITMENT_BYTES;
         let mut writer = Writer::new(Kind::Ciphertext, capacity);
-        writer.text(text);
+        self.preamble.write(&mut writer);
         writer.gt(&self.c0);
-        for row in &self.rows {
-            writer.gt(&row.c1);
-            writer.g2(&row.c2);
-            writer.g2(&row.c3);
-            writer.g1(&row.c4);
-        }
+        self.rows.iter().for_each(|row| writer.row(row));
         writer.finish()
     }
 
-    /// The secret R, or something else if keys and ciphertext do not belong together.
+    /// The mask e^z, or something else if keys and ciphertext do not belong together.
     fn open<'a>(
         &self,
         user: &UserId,
         keys: impl IntoIterator<Item = &'a AttributeKey>,
     ) -> Result<Secret<Gt>, Error> {
-        let mut held: BTreeMap<&Attribute, &AttributeKey> = BTreeMap::new();
-        for key in keys {
-            if &key.user != user {
-                return Err(Error::KeyOfAnotherUser { attribute: key.attribute.clone() });
-            }
-            held.insert(&key.attribute, key);
-        }
-        let selection = self
-            .policy
-            .select(&|attribute| held.contains_key(attribute))
-            .map_err(|missing| Error::PolicyNotSatisfied { missing })?;
-
-        let mut by_attribute: BTreeMap<&Attribute, (G2Projective, G1Projective)> = BTreeMap::new();
-        let neutral = (G2Projective::identity(), G1Projective::identity());
-        let mut product = Gt::identity();
-        let mut c3_sum = G2Projective::identity();
-        for (x, coefficient) in selection {
-            let row = &self.rows[x];
-            let (c2_sum, c4_sum) = by_attribute.entry(&self.policy.rows()[x]).or_insert(neutral);
-            // Coefficients are public, so skipping work for 1 tells nothing. Only thresholds have others.
-            if coefficient == Scalar::ONE {
-                product += row.c1;
-                *c2_sum += row.c2;
-                c3_sum += row.c3;
-                *c4_sum += row.c4;
-            } else {
-                product += row.c1 * coefficient;
-                *c2_sum += row.c2 * coefficient;
-                c3_sum += row.c3 * coefficient;
-                *c4_sum += row.c4 * coefficient;
-            }
-        }
-        let mut terms = vec![(hash_user(user), G2Affine::from(c3_sum))];
-        for (attribute, (c2_sum, c4_sum)) in by_attribute {
-            let key = held[attribute];
-            terms.push((*key.k, c2_sum.into()));
-            terms.push((c4_sum.into(), *key.l));
-        }
-        let mask = Secret::new(product + pairing_product(&terms));
-        Ok(Secret::new(self.c0 - *mask))
+        let chosen = self.preamble.choose(held_by(user, keys)?)?;
+        let job = Job::new(&hash_user(user), &openings(&chosen, |x| &self.rows[x]));
+        Ok(Secret::new(job.transform().mask()))
     }
 }
 
-fn by_authority<'a>(
-    public_keys: impl IntoIterator<Item = &'a PublicKey>,
-) -> Result<BTreeMap<&'a AuthorityId, &'a PublicKey>, Error> {
-    let mut map = BTreeMap::new();
-    for key in public_keys {
-        if map.insert(&key.authority, key).is_some_and(|previous| previous != key) {
-            return Err(Error::AuthorityKeyConflict { authority: key.authority.clone() });
-        }
-    }
-    Ok(map)
+/// The keys somebody holds: attribute, generation and key.
+type Held<'a> = (&'a Attribute, KeyId, &'a Key<Bls12381>);
+
+/// `user`'s keys, if they are all theirs.
+fn held_by<'a>(
+    user: &UserId,
+    keys: impl IntoIterator<Item = &'a AttributeKey>,
+) -> Result<Vec<Held<'a>>, Error> {
+    let own = |key: &'a AttributeKey| match &key.user == user {
+        true => Ok((&key.attribute, key.key_id, &*key.key)),
+        false => Err(Error::KeyOfAnotherUser { attribute: key.attribute.clone() }),
+    };
+    keys.into_iter().map(own).collect()
 }
 
-/// Everything derived from R and the header.
-struct KeySchedule {
+/// A row that takes part in an opening.
+struct Chosen<'a> {
+    x: usize,
+    coefficient: Scalar,
+    attribute: &'a Attribute,
+    key: &'a Key<Bls12381>,
+}
+
+/// The chosen rows, those of one attribute together.
+fn openings<'a>(chosen: &[Chosen<'a>], row: impl Fn(usize) -> &'a Row) -> Vec<Opening<'a, Bls12381>> {
+    let mut by_attribute: BTreeMap<&Attribute, Opening<'_, _>> = BTreeMap::new();
+    for Chosen { x, coefficient, attribute, key } in chosen {
+        let opening = by_attribute.entry(attribute).or_insert(Opening { key, rows: Vec::new() });
+        opening.rows.push((*coefficient, row(*x)));
+    }
+    by_attribute.into_values().collect()
+}
+
+/// The authorities a policy names, in order of first appearance.
+fn authorities(policy: &Policy) -> Vec<&AuthorityId> {
+    let mut authorities = Vec::new();
+    for attribute in policy.rows() {
+        if !authorities.contains(&attribute.authority()) {
+            authorities.push(attribute.authority());
+        }
+    }
+    authorities
+}
+
+/// The public keys a policy needs.
+pub(crate) struct Publics<'a> {
+    /// One per authority, in order of first appearance.
+    pub(crate) keys: Vec<&'a PublicKey>,
+    /// For every row, the index of its key.
+    rows: Vec<usize>,
+}
+
+impl<'a> Publics<'a> {
+    pub(crate) fn new(
+        policy: &Policy,
+        public_keys: impl IntoIterator<Item = &'a PublicKey>,
+    ) -> Result<Self, Error> {
+        let mut given: BTreeMap<&AuthorityId, &PublicKey> = BTreeMap::new();
+        for key in public_keys {
+            if given.insert(&key.authority, key).is_some_and(|previous| previous != key) {
+                return Err(Error::AuthorityKeyConflict { authority: key.authority.clone() });
+            }
+        }
+        let authorities = authorities(policy);
+        let missing = |authority: &AuthorityId| Error::AuthorityKeyMissing { authority: authority.clone() };
+        let key = |id: &&AuthorityId| given.get(id).copied().ok_or_else(|| missing(id));
+        let keys = authorities.iter().map(key).collect::<Result<_, _>>()?;
+        let index: BTreeMap<_, _> = authorities.iter().enumerate().map(|(i, id)| (*id, i)).collect();
+        Ok(Self { keys, rows: policy.rows().iter().map(|attribute| index[attribute.authority()]).collect() })
+    }
+
+    pub(crate) fn of_row(&self, x: usize) -> &'a PublicKey {
+        self.keys[self.rows[x]]
+    }
+}
+
+/// What is derived from the secret R under one header and preamble.
+pub(crate) struct Schedule {
     hkdf: Hkdf<Sha256>,
     header_hash: [u8; 32],
+    preamble_hash: [u8; 32],
 }
 
-impl KeySchedule {
-    fn new(secret: &Gt, header: &[u8]) -> Result<Self, Error> {
+impl Schedule {
+    pub(crate) fn new(secret: &Gt, header: &[u8], preamble: &Preamble) -> Result<Self, Error> {
         if header.len() > MAX_HEADER_BYTES {
             return Err(Error::HeaderTooLong { bytes: header.len(), limit: MAX_HEADER_BYTES });
         }
         let input = Zeroizing::new(gt_bytes(secret));
-        let hkdf = Hkdf::new(Some(b"TWINSEAL-V01-ABE-KEM"), &*input);
-        Ok(Self { hkdf, header_hash: Sha256::digest(header).into() })
+        let hkdf = Hkdf::new(Some(b"TWINSEAL-V02-ABE-KEM"), &*input);
+        let preamble_hash = Sha256::digest(preamble.to_bytes()).into();
+        Ok(Self { hkdf, header_hash: Sha256::digest(header).into(), preamble_hash })
     }
 
-    fn coins(&self, policy: &Policy) -> Coins {
-        Coins { seed: self.expand(b"coins", &Sha256::digest(policy.as_str())), drawn: 0 }
+    /// The two seeds whose streams add up to the coins.
+    pub(crate) fn seeds(&self) -> [Zeroizing<[u8; 32]>; 2] {
+        [b"seed A", b"seed B"].map(|label| self.expand(label, &self.preamble_hash))
+    }
+
+    pub(crate) fn coins(&self) -> Coins {
+        Coins { streams: self.seeds().map(Stream::new).into() }
+    }
+
+    /// What the rows share: the first coin.
+    pub(crate) fn z(&self) -> Secret<Scalar> {
+        Secret::new(self.coins().scalar())
+    }
+
+    /// e^z
+    fn mask(&self) -> Secret<Gt> {
+        Secret::new(Bls12381::gt_times(&self.z()))
     }
 
     fn commitment(&self, transcript: &[u8]) -> [u8; COMMITMENT_BYTES] {
         *self.expand(b"commitment", transcript)
     }
 
-    fn shared_key(&self, transcript: &[u8]) -> SharedKey {
-        SharedKey(self.expand(b"shared key", transcript))
+    fn shared_key(&self, transcript: &[u8], commitment: &[u8]) -> SharedKey {
+        let origin = origin(&self.header_hash, transcript, commitment);
+        SharedKey { key: self.expand(b"shared key", transcript), origin }
     }
 
     /// No label is a prefix of another and what follows has a fixed length, so inputs never collide.
@@ -360,14 +629,34 @@ impl KeySchedule {
     }
 }
 
+/// Scalars, each the sum of the next scalar of every stream.
+pub(crate) struct Coins {
+    streams: Vec<Stream>,
+}
+
+impl Coins {
+    /// The coins of one helper, who knows one seed.
+    pub(crate) fn of_seed(seed: Zeroizing<[u8; 32]>) -> Self {
+        Self { streams: vec![Stream::new(seed)] }
+    }
+
+    pub(crate) fn scalar(&mut self) -> Scalar {
+        self.streams.iter_mut().fold(Scalar::ZERO, |sum, stream| sum + stream.scalar())
+    }
+}
+
 /// Scalars derived from a seed: SHA-256 in counter mode, 255 bits at a time, those not below the group
 /// order skipped.
-struct Coins {
+struct Stream {
     seed: Zeroizing<[u8; 32]>,
     drawn: u64,
 }
 
-impl Coins {
+impl Stream {
+    fn new(seed: Zeroizing<[u8; 32]>) -> Self {
+        Self { seed, drawn: 0 }
+    }
+
     fn scalar(&mut self) -> Scalar {
         loop {
             let hash = Sha256::new().chain_update(*self.seed).chain_update(self.drawn.to_be_bytes());
@@ -387,6 +676,9 @@ impl Coins {
 mod tests {
     use super::*;
     use crate::Authority;
+    use crate::outsource::{tkgen, transform};
+    use blstrs::{G1Projective, G2Projective};
+    use group::Group;
     use rand_core::OsRng;
 
     const HEADER: &[u8] = b"header";
@@ -405,15 +697,21 @@ mod tests {
     fn recommit(mut body: Body, secret: &Gt, change: impl FnOnce(&mut Body)) -> Ciphertext {
         change(&mut body);
         let mut encoded = body.to_bytes();
-        let commitment = KeySchedule::new(secret, HEADER).unwrap().commitment(&Sha256::digest(&encoded));
+        let schedule = Schedule::new(secret, HEADER, &body.preamble).unwrap();
+        let commitment = schedule.commitment(&Sha256::digest(&encoded));
         encoded.extend(commitment);
         Ciphertext { body, commitment, encoded }
+    }
+
+    /// R, if the keys are right.
+    fn secret_of(ciphertext: &Ciphertext, user: &UserId, keys: &[AttributeKey]) -> Gt {
+        ciphertext.body.c0 - *ciphertext.body.open(user, keys).unwrap()
     }
 
     #[test]
     fn a_row_broken_by_the_sender_is_found_by_re_encryption_only() {
         let (authority, keys, user, ciphertext, _) = setup("a@x or z@x");
-        let secret = ciphertext.body.open(&user, &keys).unwrap();
+        let secret = secret_of(&ciphertext, &user, &keys);
         let publics = [authority.public_key()];
 
         let unchanged = recommit(ciphertext.body.clone(), &secret, |_| ());
@@ -426,17 +724,66 @@ mod tests {
         assert_eq!(refused, Err(Error::Dishonest));
     }
 
+    /// A ciphertext that opens, with a commitment to what it opens to, but whose z does not follow from R.
+    #[test]
+    fn z_must_follow_from_the_secret() {
+        let (authority, keys, user, ciphertext, _) = setup("a@x and b@x");
+        let secret = secret_of(&ciphertext, &user, &keys);
+        let other_z = recommit(ciphertext.body.clone(), &secret, |body| {
+            body.c0 += Gt::generator();
+            body.rows[0].c1 += Gt::generator();
+        });
+        assert!(secret_of(&other_z, &user, &keys) == secret);
+        assert_eq!(decapsulate(&other_z, HEADER, &user, &keys), Err(Error::Commitment));
+        let (tk, rk) = tkgen(&user, &keys, &mut OsRng).unwrap();
+        let transformed = transform(&other_z, &tk).unwrap();
+        assert_eq!(rk.finish(&other_z, HEADER, &transformed), Err(Error::TransformRejected));
+        let checked = decapsulate_checked(&other_z, HEADER, &user, &keys, [authority.public_key()]);
+        assert_eq!(checked, Err(Error::Commitment));
+    }
+
+    #[test]
+    fn mode_and_generations_are_bound() {
+        let (authority, keys, user, ciphertext, _) = setup("a@x and b@x");
+        let mut bytes = ciphertext.to_bytes();
+        assert_eq!(bytes[2], Mode::Derived as u8);
+        bytes[2] = Mode::Precomputed as u8;
+        let other_mode = Ciphertext::from_bytes(&bytes).unwrap();
+        assert_eq!(other_mode.mode(), Mode::Precomputed);
+        assert_eq!(decapsulate(&other_mode, HEADER, &user, &keys), Err(Error::Commitment));
+        let publics = [authority.public_key()];
+        let checked = decapsulate_checked(&other_mode, HEADER, &user, &keys, publics);
+        assert_eq!(checked, Err(Error::Precomputed));
+        for mode in [0, 3] {
+            bytes[2] = mode;
+            assert_eq!(Ciphertext::from_bytes(&bytes).unwrap_err().code(), "TSL-ABE-013");
+        }
+
+        let next = Authority::setup("x".parse().unwrap(), &mut OsRng);
+        let rotated = Err(Error::AuthorityRotated { authority: "x".parse().unwrap() });
+        let mut renamed = ciphertext.body.clone();
+        renamed.preamble.key_ids[0] = next.public_key().id();
+        let renamed = recommit(renamed, &secret_of(&ciphertext, &user, &keys), |_| ());
+        assert_eq!(decapsulate(&renamed, HEADER, &user, &keys), rotated);
+        let checked = decapsulate_checked(&ciphertext, HEADER, &user, &keys, [next.public_key()]);
+        assert_eq!(checked, rotated);
+        // Keys that claim the other generation get as far as the check of z.
+        let claiming: Vec<_> =
+            keys.iter().map(|key| AttributeKey { key_id: next.public_key().id(), ..key.clone() }).collect();
+        assert_eq!(decapsulate(&renamed, HEADER, &user, &claiming), Err(Error::Commitment));
+    }
+
     #[test]
     fn every_component_takes_part() {
         let (_, keys, user, ciphertext, _) = setup("a@x and b@x");
-        let opens = |body: Body| *body.open(&user, &keys).unwrap();
+        let opens = |body: Body| body.c0 - *body.open(&user, &keys).unwrap();
         let right = opens(ciphertext.body.clone());
         let changes: [fn(&mut Body); 5] = [
             |body| body.c0 += Gt::generator(),
             |body| body.rows[1].c1 += Gt::generator(),
-            |body| body.rows[1].c2 = (body.rows[1].c2 + G2Projective::generator()).into(),
-            |body| body.rows[1].c3 = (body.rows[1].c3 + G2Projective::generator()).into(),
-            |body| body.rows[1].c4 = (body.rows[1].c4 + G1Projective::generator()).into(),
+            |body| body.rows[1].c2 += G2Projective::generator(),
+            |body| body.rows[1].c3 += G2Projective::generator(),
+            |body| body.rows[1].c4 += G1Projective::generator(),
         ];
         for change in changes {
             let mut body = ciphertext.body.clone();
@@ -455,27 +802,27 @@ mod tests {
     #[test]
     fn omega_is_what_stops_pooling() {
         let (authority, mut keys, user, ciphertext, _) = setup("a@x and b@x");
-        let secret = *ciphertext.body.open(&user, &keys).unwrap();
+        let secret = secret_of(&ciphertext, &user, &keys);
         let bob = authority.issue(&"bob".parse().unwrap(), [&keys[1].attribute], &mut OsRng).unwrap();
         keys[1] = AttributeKey { user: user.clone(), ..bob[0].clone() };
-        assert!(*ciphertext.body.open(&user, &keys).unwrap() != secret);
+        assert!(secret_of(&ciphertext, &user, &keys) != secret);
 
         // e^z from each row opened with its own holder's H(uid): right but for H(uid)^omega.
         let open_row = |x: usize, holder: &str| {
             let (row, key) = (&ciphertext.body.rows[x], &keys[x]);
             let h = hash_user(&holder.parse().unwrap());
-            row.c1 + pairing_product(&[(*key.k, row.c2), (h, row.c3), (row.c4, *key.l)])
+            row.c1 + Bls12381::pairing_product(&[(key.key.k, row.c2), (h, row.c3), (row.c4, key.key.l)])
         };
         let pooled = ciphertext.body.c0 - (open_row(0, "alice") + open_row(1, "bob"));
         assert!(pooled != secret);
         // Remove omega with the sender's coins: now pooling works.
-        let mut coins = KeySchedule::new(&secret, HEADER).unwrap().coins(ciphertext.policy());
+        let mut coins = Schedule::new(&secret, HEADER, &ciphertext.body.preamble).unwrap().coins();
         let z = coins.scalar();
         ciphertext.policy().share(z, &mut || coins.scalar());
         let omegas = ciphertext.policy().share(Scalar::ZERO, &mut || coins.scalar());
         let omega = |x: usize, holder: &str| {
             let h = hash_user(&holder.parse().unwrap());
-            pairing_product(&[(h, (G2Affine::generator() * *omegas[x]).into())])
+            Bls12381::pairing_product(&[(h, G2Projective::generator() * *omegas[x])])
         };
         assert!(pooled + omega(0, "alice") + omega(1, "bob") == secret);
     }
@@ -486,6 +833,22 @@ mod tests {
         assert_eq!(decapsulate(&ciphertext, HEADER, &user, &keys).unwrap(), key);
     }
 
+    /// The rows of the two seeds, made apart and combined, are those of the ciphertext.
+    #[test]
+    fn rows_of_the_two_seeds_combine_to_the_ciphertext() {
+        let policy: Policy = "a@x and 2 of (b@x, c@x, a@x)".parse().unwrap();
+        let authority = Authority::setup("x".parse().unwrap(), &mut OsRng);
+        let publics = Publics::new(&policy, [authority.public_key()]).unwrap();
+        let secret = random_secret(&mut OsRng);
+        let (direct, key) = seal(&secret, &policy, &publics, HEADER).unwrap();
+
+        let preamble = Preamble::new(Mode::Derived, &policy, &publics);
+        let schedule = Schedule::new(&secret, HEADER, &preamble).unwrap();
+        let [a, b] = schedule.seeds().map(|seed| make_rows(&mut Coins::of_seed(seed), &policy, &publics));
+        let rows = a.iter().zip(&b).map(|(a, b)| a.combine(b)).collect();
+        assert_eq!(seal_rows(&secret, preamble, &schedule, rows), (direct, key));
+    }
+
     #[test]
     fn secrets_do_not_show_in_debug() {
         let (authority, keys, _, _, key) = setup("a@x");
@@ -493,6 +856,6 @@ mod tests {
         let shown = format!("{authority:?}");
         assert!(shown.contains("alpha: [redacted], y: [redacted]"), "{shown}");
         let shown = format!("{:?}", keys[0]);
-        assert!(shown.contains("k: [redacted], l: [redacted]"), "{shown}");
+        assert!(shown.contains("key: [redacted]"), "{shown}");
     }
 }

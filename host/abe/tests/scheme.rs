@@ -9,8 +9,8 @@ use sha2::{Digest, Sha256};
 use twinseal_abe::policy::Node;
 use twinseal_abe::rand_core::OsRng;
 use twinseal_abe::{
-    Attribute, AttributeKey, Authority, Ciphertext, Error, Policy, PublicKey, SharedKey, UserId, decapsulate,
-    decapsulate_checked, encapsulate,
+    Attribute, AttributeKey, Authority, Ciphertext, Error, KeyId, Policy, PublicKey, SharedKey, UserId,
+    decapsulate, decapsulate_checked, decapsulate_encoded, decapsulate_many, encapsulate, encapsulate_many,
 };
 
 const HEADER: &[u8] = b"record 7, section symptoms";
@@ -120,6 +120,31 @@ fn encapsulations_are_fresh() {
 }
 
 #[test]
+fn batches_give_what_single_calls_give() {
+    let world = World::new();
+    let policies: Vec<Policy> =
+        ["a@x", "b@y and a@x", "z@x", "a@x or z@y"].iter().map(|p| p.parse().unwrap()).collect();
+    let headers: Vec<Vec<u8>> = (0..20u8).map(|i| vec![i]).collect();
+    let items: Vec<(&Policy, &[u8])> =
+        policies.iter().cycle().zip(headers.iter().map(Vec::as_slice)).collect();
+    let sealed: Vec<_> =
+        encapsulate_many(&items, world.publics(), &mut OsRng).into_iter().map(Result::unwrap).collect();
+    assert_eq!(sealed.len(), 20);
+    let keys = world.issue("alice", &["a@x", "b@y"]);
+    let to_open: Vec<(&Ciphertext, &[u8])> =
+        sealed.iter().zip(&headers).map(|((ciphertext, _), header)| (ciphertext, &header[..])).collect();
+    let opened = decapsulate_many(&to_open, &id("alice"), &keys);
+    for (i, ((ciphertext, key), opened)) in sealed.iter().zip(opened).enumerate() {
+        assert_eq!(ciphertext.policy(), items[i].0);
+        assert_eq!(opened, decapsulate(ciphertext, items[i].1, &id("alice"), &keys), "{i}");
+        assert_eq!(opened.ok(), (i % 4 != 2).then(|| key.clone()), "{i}");
+    }
+    assert!(decapsulate_many(&[], &id("alice"), &keys).is_empty());
+    let refused = encapsulate_many(&items[1..2], [world.x.public_key()], &mut OsRng).remove(0);
+    assert_eq!(refused.unwrap_err().code(), "TSL-ABE-007");
+}
+
+#[test]
 fn header_and_every_sampled_bit_are_bound() {
     let world = World::new();
     let (ciphertext, key) = world.encapsulate("a@x or b@y");
@@ -138,6 +163,7 @@ fn header_and_every_sampled_bit_are_bound() {
         for bit in [0x20, 1 << (position % 8)] {
             let mut altered = bytes.clone();
             altered[position] ^= bit;
+            assert!(decapsulate_encoded(&altered, HEADER, &alice, &keys).is_err(), "byte {position}");
             if let Ok(altered) = Ciphertext::from_bytes(&altered) {
                 parsed += 1;
                 assert!(decapsulate(&altered, HEADER, &alice, &keys).is_err(), "byte {position}");
@@ -147,13 +173,14 @@ fn header_and_every_sampled_bit_are_bound() {
     assert!(parsed > 40, "{parsed}: the commitment must have been tried, not the parser alone");
 }
 
-/// A key's encoding ends with K and L. Rewrites user, attribute, K and L.
-fn forge(user: &str, attribute: &str, k: G1Affine, l: G2Affine) -> AttributeKey {
-    let mut bytes = vec![1, 3];
+/// A key's encoding ends with the generation, K and L. Rewrites user, attribute, K and L.
+fn forge(generation: KeyId, user: &str, attribute: &str, k: G1Affine, l: G2Affine) -> AttributeKey {
+    let mut bytes = vec![2, 3];
     for text in [user, attribute] {
         bytes.extend((text.len() as u16).to_be_bytes());
         bytes.extend(text.as_bytes());
     }
+    bytes.extend(generation.as_bytes());
     bytes.extend(k.to_compressed());
     bytes.extend(l.to_compressed());
     AttributeKey::from_bytes(&bytes).unwrap()
@@ -168,7 +195,7 @@ fn parts(key: &AttributeKey) -> (G1Affine, G2Affine) {
 
 fn relabel(key: &AttributeKey, user: &str, attribute: &str) -> AttributeKey {
     let (k, l) = parts(key);
-    forge(user, attribute, k, l)
+    forge(key.key_id(), user, attribute, k, l)
 }
 
 /// The discrete logarithm that `g * hash(name)` would give away.
@@ -228,7 +255,7 @@ fn a_key_for_another_attribute_does_not_open() {
     assert_eq!(result.unwrap_err().code(), "TSL-ABE-010");
     let (k, l) = parts(&key);
     for forge_one in [&(|to: &str| relabel(&key, "eve", to)) as &dyn Fn(&str) -> AttributeKey, &|to: &str| {
-        forge("eve", to, k, attack(l, "z@x", to))
+        forge(key.key_id(), "eve", to, k, attack(l, "z@x", to))
     }] {
         let forged = ["a@x", "b@x"].map(forge_one);
         assert_eq!(forged[0].verify(world.x.public_key()).unwrap_err().code(), "TSL-ABE-015");
@@ -257,7 +284,13 @@ fn colluders_cannot_forge_a_third_users_key() {
         .zip(&bob)
         .map(|(one, two)| {
             let ((k1, l1), (k2, l2)) = (parts(one), parts(two));
-            forge("mallory", &one.attribute().to_string(), combine(k1, k2), (l1 * c1 + l2 * c2).into())
+            forge(
+                one.key_id(),
+                "mallory",
+                &one.attribute().to_string(),
+                combine(k1, k2),
+                (l1 * c1 + l2 * c2).into(),
+            )
         })
         .collect();
     assert_eq!(forged[0].verify(world.x.public_key()).unwrap_err().code(), "TSL-ABE-015");
@@ -277,7 +310,11 @@ fn one_authority_cannot_stand_in_for_another() {
     let impostor = Authority::setup("y".parse().unwrap(), &mut OsRng);
     let of_impostor = impostor.issue(&id("eve"), [&"a@y".parse().unwrap()], &mut OsRng).unwrap().remove(0);
     of_impostor.verify(impostor.public_key()).unwrap();
-    for forged in [relabel(&of_x, "eve", "a@y"), of_impostor] {
+    let refused = decapsulate(&ciphertext, HEADER, &id("eve"), [&of_impostor]);
+    assert_eq!(refused, Err(Error::AuthorityRotated { authority: "y".parse().unwrap() }));
+    for forged in [of_x.clone(), of_impostor] {
+        let (k, l) = parts(&forged);
+        let forged = forge(world.y.public_key().id(), "eve", "a@y", k, l);
         assert_eq!(forged.verify(world.y.public_key()).unwrap_err().code(), "TSL-ABE-015");
         assert_eq!(decapsulate(&ciphertext, HEADER, &id("eve"), [&forged]), Err(Error::Commitment));
     }
@@ -299,6 +336,7 @@ fn name(i: u8) -> String {
 fn holds(node: &Node, held: &[String]) -> bool {
     match node {
         Node::Attribute(attribute) => held.contains(&attribute.to_string()),
+        Node::Comparison(_) => unreachable!("`formula` makes none"),
         Node::Gate { threshold, children } => {
             children.iter().filter(|c| holds(c, held)).count() >= *threshold
         }
@@ -319,6 +357,9 @@ proptest! {
         let keys = world.issue("alice", &held.iter().map(String::as_str).collect::<Vec<_>>());
         match decapsulate_checked(&parsed, HEADER, &id("alice"), &keys, world.publics()) {
             Ok(opened) => {
+                let encoded = ciphertext.to_bytes();
+                let again = decapsulate_encoded(&encoded, HEADER, &id("alice"), &keys);
+                prop_assert_eq!(again.as_ref(), Ok(&opened));
                 prop_assert!(holds(policy.formula(), &held));
                 prop_assert_eq!(opened, key);
             }

@@ -1,9 +1,11 @@
 //! The daemon's HTTP API. JSON in and out, sealed blobs and plaintexts as octets; every error is a [`Problem`] with the
-//! stable code and the remedy. Everything but `/v1/health` and `/openapi.json` needs the bearer token of
-//! `data_dir/api.token`.
+//! stable code and the remedy. Everything needs the bearer token of `data_dir/api.token`, except `/v1/health`,
+//! `/openapi.json`, the authorities' public keys, and what is signed by the identity of whoever asks: requests for
+//! attribute keys, and transform keys.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use aws_lc_rs::constant_time;
 use axum::body::Bytes;
@@ -11,16 +13,19 @@ use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post, put as put_method};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
+use twinseal_ledger::{Clock, SystemClock};
 use utoipa::{IntoParams, OpenApi, ToSchema};
 use zeroize::Zeroizing;
 
 use crate::Error;
 use crate::answers::{Evidence, Health, LeaseReport, Method, PredictReport, PutReport};
+use crate::authority::{Authority, Published, Report};
 use crate::node::{Node, REFUSALS};
 use crate::record::parse_record_number;
+use crate::statement::MAX_AGE_MS;
 use crate::upload::{Upload, UploadKind};
 
 /// What the routes share.
@@ -30,6 +35,35 @@ pub struct Shared {
     max_body_bytes: usize,
     requests: AtomicU64,
     failures: AtomicU64,
+    strangers: Mutex<Allowance>,
+}
+
+/// How many requests of people without a token are answered: a burst, and so many a second.
+#[derive(Debug)]
+struct Allowance {
+    left: f64,
+    at: Instant,
+}
+
+impl Allowance {
+    const BURST: f64 = 64.0;
+    const PER_SECOND: f64 = 16.0;
+
+    fn take(&mut self, now: Instant) -> Result<(), Error> {
+        let refilled = self.left + now.saturating_duration_since(self.at).as_secs_f64() * Self::PER_SECOND;
+        (self.left, self.at) = (refilled.min(Self::BURST), now);
+        if self.left < 1.0 {
+            return Err(Error::TooManyRequests);
+        }
+        self.left -= 1.0;
+        Ok(())
+    }
+}
+
+impl Shared {
+    fn throttle(&self) -> Result<(), Error> {
+        self.strangers.lock().unwrap_or_else(PoisonError::into_inner).take(Instant::now())
+    }
 }
 
 /// The routes over `node`, for requests that carry `token`.
@@ -40,18 +74,31 @@ pub fn router(node: Arc<Node>, token: Zeroizing<String>, max_body_bytes: usize) 
         max_body_bytes,
         requests: AtomicU64::new(0),
         failures: AtomicU64::new(0),
+        strangers: Mutex::new(Allowance { left: Allowance::BURST, at: Instant::now() }),
     });
     Router::new()
         .route("/v1/records", post(put))
         .route("/v1/records/{record}", get(blob))
         .route("/v1/records/{record}/evidence", get(evidence))
-        .route("/v1/records/{record}/sections/{*section}", get(section))
+        .route("/v1/records/{record}/sections/{section}", get(section))
+        .route("/v1/records/{record}/sections/{section}/body", get(body))
+        .route("/v1/records/{record}/sections/{section}/transformed", get(transformed))
+        .route("/v1/records/{record}/sections/{section}/rewrap", post(rewrap))
         .route("/v1/records/{record}/predict", get(predict))
         .route("/v1/leases", post(lease))
-        .route("/v1/readers", post(reader))
+        .route("/v1/authorities", post(init_authority))
+        .route("/v1/authorities/{name}", get(authority))
+        .route("/v1/authorities/{name}/approvals", post(approve))
+        .route("/v1/authorities/{name}/users/{user}", delete(revoke))
+        .route("/v1/authorities/{name}/rotate", post(rotate))
+        .route("/v1/transform-keys/{id}", delete(delete_transform_key))
         .route("/metrics", get(metrics))
         .route_layer(middleware::from_fn_with_state(shared.clone(), authorize))
         .route("/v1/health", get(health))
+        .route("/v1/authorities", get(authorities))
+        .route("/v1/authorities/{name}/requests", post(request_attributes))
+        .route("/v1/transform-keys/{id}", put_method(keep_transform_key))
+        .route("/v1/transform-keys/{id}/forget", post(forget_transform_key))
         .route("/openapi.json", get(openapi))
         .layer(middleware::from_fn_with_state(shared.clone(), count))
         .layer(DefaultBodyLimit::max(max_body_bytes))
@@ -61,7 +108,29 @@ pub fn router(node: Arc<Node>, token: Zeroizing<String>, max_body_bytes: usize) 
 #[derive(OpenApi)]
 #[openapi(
     info(title = "twinseald", description = "Seal, share, verify and predict digital-twin data."),
-    paths(put, blob, evidence, section, predict, lease, reader, health, metrics)
+    paths(
+        put,
+        blob,
+        evidence,
+        section,
+        body,
+        transformed,
+        rewrap,
+        predict,
+        lease,
+        authorities,
+        init_authority,
+        authority,
+        request_attributes,
+        approve,
+        revoke,
+        rotate,
+        keep_transform_key,
+        forget_transform_key,
+        delete_transform_key,
+        health,
+        metrics
+    )
 )]
 struct ApiDoc;
 
@@ -82,27 +151,39 @@ pub struct Problem {
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let status = match &self {
-            Error::Unauthorized => StatusCode::UNAUTHORIZED,
-            Error::ObjectMissing { .. } | Error::NoSuchSection { .. } | Error::NoSuchRecord { .. } => {
-                StatusCode::NOT_FOUND
-            }
+            Error::Unauthorized | Error::BadStatement => StatusCode::UNAUTHORIZED,
+            Error::NotApproved { .. }
+            | Error::UserRevoked { .. }
+            | Error::UnknownUser
+            | Error::WrongUser
+            | Error::TooManyTransformKeys { .. } => StatusCode::FORBIDDEN,
+            Error::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
+            Error::ObjectMissing { .. }
+            | Error::NoSuchSection { .. }
+            | Error::NoSuchRecord { .. }
+            | Error::NoTransformKey { .. }
+            | Error::UnknownAuthority { .. } => StatusCode::NOT_FOUND,
             Error::NoLease { .. } => StatusCode::PAYMENT_REQUIRED,
             // Refusals of the ledger: what was asked is understood and not allowed.
             Error::Ledger(e) if e.code().starts_with(REFUSALS) || e.code() == "TSL-LED-008" => {
                 StatusCode::UNPROCESSABLE_ENTITY
             }
-            Error::ObjectTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Error::ObjectTooLarge { .. } | Error::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Error::Store(_) => StatusCode::INSUFFICIENT_STORAGE,
             Error::Driver(_) => StatusCode::SERVICE_UNAVAILABLE,
             Error::BadRecordNumber { .. }
             | Error::BadSectionName
             | Error::BadUpload { .. }
-            | Error::UnknownAuthority { .. }
+            | Error::NotFresh { .. }
+            | Error::BadClaim { .. }
+            | Error::BadMailKey
             | Error::Abe(_)
             | Error::Twin(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            Error::ObjectTampered { .. } | Error::LedgerMismatch { .. } | Error::BadSignature => {
-                StatusCode::CONFLICT
-            }
+            Error::ObjectTampered { .. }
+            | Error::LedgerMismatch { .. }
+            | Error::BadSignature
+            | Error::Replayed
+            | Error::AuthorityExists { .. } => StatusCode::CONFLICT,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
         let problem = Problem { code: self.code().into(), message: self.to_string() };
@@ -189,7 +270,7 @@ async fn evidence(
 
 /// One section in the clear, opened by the owner's own key.
 #[utoipa::path(get, path = "/v1/records/{record}/sections/{section}",
-    params(("record" = String, Path, description = "32 hex digits"), ("section" = String, Path, description = "e.g. personal")),
+    params(("record" = String, Path, description = "32 hex digits"), ("section" = String, Path, description = "e.g. personal; / as %2F")),
     responses((status = 200, body = Vec<u8>, content_type = "application/octet-stream"), (status = 404, body = Problem)))]
 async fn section(
     State(shared): State<Arc<Shared>>,
@@ -197,6 +278,56 @@ async fn section(
 ) -> Result<Vec<u8>, Error> {
     let plaintext = shared.node.open_section(parse_record_number(&record)?, &name).await?;
     Ok(plaintext.to_vec())
+}
+
+/// One section's body, sealed: the object whose hash the blob names.
+#[utoipa::path(get, path = "/v1/records/{record}/sections/{section}/body",
+    params(("record" = String, Path, description = "32 hex digits"), ("section" = String, Path, description = "e.g. personal; / as %2F")),
+    responses((status = 200, body = Vec<u8>, content_type = "application/octet-stream"), (status = 404, body = Problem)))]
+async fn body(
+    State(shared): State<Arc<Shared>>,
+    Path((record, name)): Path<(String, String)>,
+) -> Result<Vec<u8>, Error> {
+    shared.node.body_of(parse_record_number(&record)?, &name).await
+}
+
+/// Which transform key to work with.
+#[derive(Debug, Deserialize, IntoParams)]
+struct TransformQuery {
+    /// 32 hex digits.
+    key: String,
+}
+
+/// One section, sealed, with the pairings of its opening done under a transform key; postcard.
+#[utoipa::path(get, path = "/v1/records/{record}/sections/{section}/transformed",
+    params(("record" = String, Path, description = "32 hex digits"), ("section" = String, Path, description = "e.g. personal; / as %2F"), TransformQuery),
+    responses((status = 200, body = Vec<u8>, content_type = "application/octet-stream"), (status = 404, body = Problem)))]
+async fn transformed(
+    State(shared): State<Arc<Shared>>,
+    Path((record, name)): Path<(String, String)>,
+    Query(query): Query<TransformQuery>,
+) -> Result<Vec<u8>, Error> {
+    shared.node.transformed(parse_record_number(&record)?, &name, &query.key).await?.to_bytes()
+}
+
+/// Who may read from now on.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct RewrapRequest {
+    /// The new policy; the old one under the authorities' current keys when absent.
+    pub policy: Option<String>,
+}
+
+/// Give a section another policy, without touching its body; the record's next version is registered.
+#[utoipa::path(post, path = "/v1/records/{record}/sections/{section}/rewrap", request_body = RewrapRequest,
+    params(("record" = String, Path, description = "32 hex digits"), ("section" = String, Path, description = "e.g. personal; / as %2F")),
+    responses((status = 200, body = PutReport), (status = 404, body = Problem), (status = 422, body = Problem)))]
+async fn rewrap(
+    State(shared): State<Arc<Shared>>,
+    Path((record, name)): Path<(String, String)>,
+    Json(request): Json<RewrapRequest>,
+) -> Result<Json<PutReport>, Error> {
+    let record = parse_record_number(&record)?;
+    Ok(Json(shared.node.rewrap(record, &name, request.policy.as_deref()).await?))
 }
 
 /// How to fill gaps.
@@ -237,24 +368,136 @@ async fn lease(
     Ok(Json(shared.node.pay_lease(request.size_bytes, request.duration_ms).await?))
 }
 
-/// Who is to read.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-pub struct ReaderRequest {
-    /// The reader's unique name; keys of two readers do not combine.
-    pub uid: String,
-    /// `name@authority`, each.
-    pub attributes: Vec<String>,
+/// Public keys of this node's authorities, of every generation.
+#[utoipa::path(get, path = "/v1/authorities", security(()), responses((status = 200, body = Vec<Published>)))]
+async fn authorities(State(shared): State<Arc<Shared>>) -> Json<Vec<Published>> {
+    Json(shared.node.authorities().iter().flat_map(Authority::published).collect())
 }
 
-/// Attribute keys for a reader from this node's authorities. The answer is secret.
-#[utoipa::path(post, path = "/v1/readers", request_body = ReaderRequest,
-    responses((status = 200, body = Vec<u8>, content_type = "application/octet-stream"), (status = 422, body = Problem)))]
-async fn reader(
+/// A new authority.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct AuthorityRequest {
+    /// Its name, as it stands behind the `@`.
+    pub name: String,
+    /// It certifies the epoch.
+    #[serde(default)]
+    pub clock: bool,
+}
+
+/// Make an authority.
+#[utoipa::path(post, path = "/v1/authorities", request_body = AuthorityRequest,
+    responses((status = 200, body = Report), (status = 409, body = Problem)))]
+async fn init_authority(
     State(shared): State<Arc<Shared>>,
-    Json(request): Json<ReaderRequest>,
+    Json(request): Json<AuthorityRequest>,
+) -> Result<Json<Report>, Error> {
+    shared.node.init_authority(&request.name, request.clock).map(Json)
+}
+
+/// What the operator of an authority sees: generations, roll, what waits, what was issued.
+#[utoipa::path(get, path = "/v1/authorities/{name}", params(("name" = String, Path, description = "of the authority")),
+    responses((status = 200, body = Report), (status = 404, body = Problem)))]
+async fn authority(
+    State(shared): State<Arc<Shared>>,
+    Path(name): Path<String>,
+) -> Result<Json<Report>, Error> {
+    Ok(Json(shared.node.authorities().get(&name)?.report()))
+}
+
+/// Attribute keys, for a request signed by the identity that asks; sealed to its X-Wing key. No token is needed.
+#[utoipa::path(post, path = "/v1/authorities/{name}/requests", security(()),
+    params(("name" = String, Path, description = "of the authority")),
+    request_body(content = Vec<u8>, content_type = "application/octet-stream"),
+    responses((status = 200, body = Vec<u8>, content_type = "application/octet-stream"),
+        (status = 403, body = Problem), (status = 409, body = Problem), (status = 429, body = Problem)))]
+async fn request_attributes(
+    State(shared): State<Arc<Shared>>,
+    Path(name): Path<String>,
+    body: Bytes,
 ) -> Result<Vec<u8>, Error> {
-    let keys = shared.node.issue(&request.uid, &request.attributes)?;
-    Ok(keys.to_vec())
+    shared.throttle()?;
+    shared.node.answer(&name, &body, MAX_AGE_MS)
+}
+
+/// Whom an authority vouches for, and for what.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct Approval {
+    /// 64 hex digits, as `twinseal identity` prints them.
+    pub user: String,
+    /// `name@authority` or `name=value@authority`, each.
+    pub attributes: Vec<String>,
+    /// Unix milliseconds; for good when absent.
+    pub until_ms: Option<u64>,
+}
+
+/// Put a user's attributes on the roll.
+#[utoipa::path(post, path = "/v1/authorities/{name}/approvals", request_body = Approval,
+    params(("name" = String, Path, description = "of the authority")),
+    responses((status = 200, body = Report), (status = 422, body = Problem)))]
+async fn approve(
+    State(shared): State<Arc<Shared>>,
+    Path(name): Path<String>,
+    Json(approval): Json<Approval>,
+) -> Result<Json<Report>, Error> {
+    let mut authorities = shared.node.authorities();
+    let authority = authorities.get_mut(&name)?;
+    authority.approve(&approval.user, &approval.attributes, approval.until_ms)?;
+    Ok(Json(authority.report()))
+}
+
+/// Issue nothing more to a user, and do no more work with their transform keys.
+#[utoipa::path(delete, path = "/v1/authorities/{name}/users/{user}",
+    params(("name" = String, Path, description = "of the authority"), ("user" = String, Path, description = "64 hex digits")),
+    responses((status = 200, body = Report), (status = 404, body = Problem)))]
+async fn revoke(
+    State(shared): State<Arc<Shared>>,
+    Path((name, user)): Path<(String, String)>,
+) -> Result<Json<Report>, Error> {
+    shared.node.revoke(&name, &user)?;
+    Ok(Json(shared.node.authorities().get(&name)?.report()))
+}
+
+/// Start a new generation of an authority's key.
+#[utoipa::path(post, path = "/v1/authorities/{name}/rotate", params(("name" = String, Path, description = "of the authority")),
+    responses((status = 200, body = Report), (status = 404, body = Problem)))]
+async fn rotate(State(shared): State<Arc<Shared>>, Path(name): Path<String>) -> Result<Json<Report>, Error> {
+    shared.node.rotate(&name).map(Json)
+}
+
+/// Leave a transform key, signed by the identity of its user; `id` is the start of its SHA-256.
+#[utoipa::path(put, path = "/v1/transform-keys/{id}", security(()), params(("id" = String, Path, description = "32 hex digits")),
+    request_body(content = Vec<u8>, content_type = "application/octet-stream"),
+    responses((status = 200), (status = 403, body = Problem), (status = 429, body = Problem)))]
+async fn keep_transform_key(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Result<(), Error> {
+    shared.throttle()?;
+    shared.node.keep_transform_key(&id, &body)
+}
+
+/// Delete a transform key, at the signed wish of its user.
+#[utoipa::path(post, path = "/v1/transform-keys/{id}/forget", security(()), params(("id" = String, Path, description = "32 hex digits")),
+    request_body(content = Vec<u8>, content_type = "application/octet-stream"),
+    responses((status = 200), (status = 403, body = Problem), (status = 404, body = Problem)))]
+async fn forget_transform_key(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Result<(), Error> {
+    shared.throttle()?;
+    shared.node.transform_keys().forget(&id, &body, SystemClock.now_ms())
+}
+
+/// Delete a transform key, as the operator.
+#[utoipa::path(delete, path = "/v1/transform-keys/{id}", params(("id" = String, Path, description = "32 hex digits")),
+    responses((status = 200), (status = 404, body = Problem)))]
+async fn delete_transform_key(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+) -> Result<(), Error> {
+    shared.node.transform_keys().delete(&id)
 }
 
 /// Alive, and with what.

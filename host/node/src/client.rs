@@ -44,6 +44,22 @@ impl Client {
         self.body(request.send(body))
     }
 
+    /// PUT of `body`, the answer as bytes.
+    pub fn put(&self, path: &str, content_type: &str, body: &[u8]) -> Result<Vec<u8>, Error> {
+        let request = self
+            .agent
+            .put(self.at(path))
+            .header("authorization", self.bearer())
+            .header("content-type", content_type);
+        self.body(request.send(body))
+    }
+
+    /// DELETE, the answer as bytes.
+    pub fn delete(&self, path: &str) -> Result<Vec<u8>, Error> {
+        let request = self.agent.delete(self.at(path)).header("authorization", self.bearer());
+        self.body(request.call())
+    }
+
     /// An answer that must be JSON of type `T`.
     pub fn json<T: DeserializeOwned>(&self, bytes: &[u8]) -> Result<T, Error> {
         serde_json::from_slice(bytes).map_err(|e| {

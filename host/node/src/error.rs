@@ -201,7 +201,7 @@ pub enum Error {
     )]
     Interrupted,
     /// Not a key file.
-    #[error("this is not a reader's key file; use one that `twinseal reader` wrote")]
+    #[error("this is not a reader's key file; use one that `twinseal attributes request` wrote")]
     BadReaderKeys,
     /// An authority this node does not run.
     #[error("this node does not run the authority {authority:?}; ask that authority for the key")]
@@ -214,6 +214,125 @@ pub enum Error {
     WrongChain {
         /// Chain id the daemon gave.
         found: String,
+    },
+    /// A signed request does not hold.
+    #[error(
+        "the request is malformed or its signature does not fit; sign it again with this version of `twinseal`"
+    )]
+    BadStatement,
+    /// A request that is too old, or from the future.
+    #[error("the request was made {seconds} seconds from now; correct the clocks and make a fresh one")]
+    NotFresh {
+        /// How far away.
+        seconds: u64,
+    },
+    /// A request that was answered before.
+    #[error("this request was answered before; make a fresh one")]
+    Replayed,
+    /// Something an authority does not vouch for.
+    #[error(
+        "{authority} has not approved {claims} for you; it is on its list now: ask its operator to run `twinseal authority approve`, then ask again"
+    )]
+    NotApproved {
+        /// Which authority.
+        authority: String,
+        /// What is missing.
+        claims: String,
+    },
+    /// A user that an authority has revoked.
+    #[error("{authority} has revoked this user and issues nothing more; talk to its operator")]
+    UserRevoked {
+        /// Which authority.
+        authority: String,
+    },
+    /// Something in another's name.
+    #[error("this is in the name of another user than the identity that goes with it; use each with its own")]
+    WrongUser,
+    /// Not an X-Wing public key.
+    #[error("this is no X-Wing public key; make the request again with this version of `twinseal`")]
+    BadMailKey,
+    /// Sealed to somebody else, or altered.
+    #[error(
+        "the answer does not open: it is for another identity, or was altered; ask again with the identity you open it with"
+    )]
+    MailUnreadable,
+    /// Another public key than the pinned one.
+    #[error(
+        "keys of {authority} come under the public key {found}, not the pinned one; compare it with what the authority publishes"
+    )]
+    WrongAuthorityKey {
+        /// Which authority.
+        authority: String,
+        /// Its key id, in hex.
+        found: String,
+    },
+    /// Faster than the daemon answers strangers.
+    #[error("too many requests; wait a few seconds and ask again")]
+    TooManyRequests,
+    /// A second authority of one name.
+    #[error("there is an authority {authority} already; choose another name, or rotate it")]
+    AuthorityExists {
+        /// Its name.
+        authority: String,
+    },
+    /// Another process works with the authorities.
+    #[error("another process works with {path}; stop it, or leave out --dir to go through the daemon")]
+    AuthoritiesBusy {
+        /// The folder.
+        path: String,
+    },
+    /// A claim that no authority can vouch for.
+    #[error("{claim} cannot be issued: {reason}")]
+    BadClaim {
+        /// What was asked for.
+        claim: String,
+        /// Why not, and what can.
+        reason: &'static str,
+    },
+    /// Somebody no authority of this node vouches for.
+    #[error("no authority of this node vouches for this user; get attributes approved here first")]
+    UnknownUser,
+    /// No such transform key.
+    #[error("there is no transform key {name}; leave one with `twinseal outsource`")]
+    NoTransformKey {
+        /// What was asked for, cut to 64 characters.
+        name: String,
+    },
+    /// More transform keys than are kept.
+    #[error("the node keeps {limit} transform keys of one user, and is full; delete one first")]
+    TooManyTransformKeys {
+        /// The limit.
+        limit: usize,
+    },
+    /// A ceremony on other terms.
+    #[error(
+        "the ceremony in {path} has another name, threshold or number of members; agree, and begin in an empty folder"
+    )]
+    CeremonyTerms {
+        /// The shared folder.
+        path: String,
+    },
+    /// A member did not come.
+    #[error("{path} did not come in time; find that member, and begin again in an empty folder")]
+    CeremonyStalled {
+        /// What was waited for.
+        path: String,
+    },
+    /// Something one member of a threshold authority cannot do.
+    #[error(
+        "{authority} is a threshold authority, and no member can do this alone; hold a ceremony for a new one"
+    )]
+    NeedsCeremony {
+        /// Which authority.
+        authority: String,
+    },
+    /// A transform key was not named.
+    #[error(
+        "you have {count} transform keys; name one that `twinseal outsource` printed, or leave one with it"
+    )]
+    WhichTransformKey {
+        /// How many.
+        count: usize,
     },
     /// From the driver.
     #[error(transparent)]
@@ -230,6 +349,9 @@ pub enum Error {
     /// From the streams and predictions.
     #[error(transparent)]
     Twin(#[from] twinseal_twin::Error),
+    /// Of the PUF's evaluation.
+    #[error(transparent)]
+    Puf(#[from] twinseal_puf::Error),
 }
 
 impl Error {
@@ -272,11 +394,32 @@ impl Error {
             Self::Exists { .. } => "TSL-NOD-028",
             Self::BadRequest { .. } => "TSL-NOD-029",
             Self::BodyTooLarge { .. } => "TSL-NOD-030",
+            Self::BadStatement => "TSL-NOD-031",
+            Self::NotFresh { .. } => "TSL-NOD-032",
+            Self::Replayed => "TSL-NOD-033",
+            Self::NotApproved { .. } => "TSL-NOD-034",
+            Self::UserRevoked { .. } => "TSL-NOD-035",
+            Self::WrongUser => "TSL-NOD-036",
+            Self::BadMailKey => "TSL-NOD-037",
+            Self::MailUnreadable => "TSL-NOD-038",
+            Self::WrongAuthorityKey { .. } => "TSL-NOD-039",
+            Self::TooManyRequests => "TSL-NOD-040",
+            Self::AuthorityExists { .. } => "TSL-NOD-041",
+            Self::AuthoritiesBusy { .. } => "TSL-NOD-042",
+            Self::BadClaim { .. } => "TSL-NOD-043",
+            Self::UnknownUser => "TSL-NOD-044",
+            Self::NoTransformKey { .. } => "TSL-NOD-045",
+            Self::TooManyTransformKeys { .. } => "TSL-NOD-046",
+            Self::CeremonyTerms { .. } => "TSL-NOD-047",
+            Self::CeremonyStalled { .. } => "TSL-NOD-048",
+            Self::NeedsCeremony { .. } => "TSL-NOD-049",
+            Self::WhichTransformKey { .. } => "TSL-NOD-050",
             Self::Driver(e) => e.code(),
             Self::Sim(e) => e.code(),
             Self::Abe(e) => e.code(),
             Self::Ledger(e) => e.code(),
             Self::Twin(e) => e.code(),
+            Self::Puf(e) => e.code(),
         }
     }
 }

@@ -16,6 +16,8 @@ use crate::Error;
 pub const GENESIS: &str = "genesis.bin";
 /// The ledger's database.
 pub const LEDGER: &str = "ledger.redb";
+/// The attribute authorities, a folder each.
+pub const AUTHORITIES: &str = "authorities";
 /// The objects.
 pub const OBJECTS: &str = "objects";
 /// Stands while a first start is under way.
@@ -23,7 +25,7 @@ const FIRST_START: &str = "first-start";
 /// The root secret.
 pub const ROOT: &str = "root.key";
 /// Largest secret file.
-const MAX_SECRET_BYTES: u64 = 1 << 20;
+const MAX_SECRET_BYTES: u64 = 4 << 20;
 
 /// An opened folder.
 #[derive(Debug)]
@@ -35,17 +37,14 @@ pub struct DataFolder {
 impl DataFolder {
     /// Creates `dir` if missing, and checks that all of `files` are there if the folder was complete once, and none if not.
     pub fn open(dir: &Path, files: &[&str]) -> Result<Self, Error> {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(dir)
-            .map_err(|e| Error::io("create the data folder", dir, e))?;
+        create_private(dir)?;
         let marker = dir.join(FIRST_START);
         let is_new = !dir.join(GENESIS).exists();
         if is_new && marker.exists() {
             for file in files {
                 remove(&dir.join(file))?;
             }
+            remove_folder(&dir.join(AUTHORITIES))?;
         }
         let missing = if is_new {
             files.iter().any(|f| !is_absent(&dir.join(f))).then_some(GENESIS)
@@ -125,15 +124,44 @@ pub fn write_secret(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     })
 }
 
+/// Writes a file with mode 0600, whole or not at all, synced; what was there before is replaced.
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let write = || -> std::io::Result<()> {
+        let mut file = tempfile::Builder::new().prefix(".twinseal-").tempfile_in(parent)?;
+        file.write_all(bytes)?;
+        file.as_file().sync_all()?;
+        file.persist(path).map_err(|e| e.error)?;
+        File::open(parent)?.sync_all()
+    };
+    write().map_err(|e| Error::io("write", path, e))
+}
+
+/// Creates a folder that only its owner may enter; one that is there is fine.
+pub fn create_private(dir: &Path) -> Result<(), Error> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .map_err(|e| Error::io("create the folder", dir, e))
+}
+
 /// Not there, or an empty folder such as a volume mounted in advance.
 fn is_absent(path: &Path) -> bool {
     !path.exists() || std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none())
 }
 
 /// Removes a file; a folder stays, and what is not there is fine.
-fn remove(path: &Path) -> Result<(), Error> {
+pub(crate) fn remove(path: &Path) -> Result<(), Error> {
     let removed = if path.is_dir() { Ok(()) } else { std::fs::remove_file(path) };
     match removed {
+        Err(e) if e.kind() != ErrorKind::NotFound => Err(Error::io("remove", path, e)),
+        _ => Ok(()),
+    }
+}
+
+fn remove_folder(path: &Path) -> Result<(), Error> {
+    match std::fs::remove_dir_all(path) {
         Err(e) if e.kind() != ErrorKind::NotFound => Err(Error::io("remove", path, e)),
         _ => Ok(()),
     }
@@ -149,10 +177,11 @@ mod tests {
         let files = [ROOT, LEDGER];
         let folder = DataFolder::open(dir.path(), &files).unwrap();
         assert!(folder.is_new());
+        std::fs::create_dir_all(dir.path().join(AUTHORITIES).join("hospital")).unwrap();
         let secret = folder.secret(ROOT, || Ok(Zeroizing::new(vec![7; 32]))).unwrap();
         let afresh = DataFolder::open(dir.path(), &files).unwrap();
         assert!(
-            afresh.is_new() && !dir.path().join(ROOT).exists(),
+            afresh.is_new() && !dir.path().join(ROOT).exists() && !dir.path().join(AUTHORITIES).exists(),
             "an interrupted first start begins afresh"
         );
         let secret_again = folder.secret(ROOT, || Ok(Zeroizing::new(vec![7; 32]))).unwrap();

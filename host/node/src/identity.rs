@@ -5,12 +5,14 @@
 use std::sync::Arc;
 
 use aws_lc_rs::hkdf;
+use twinseal_abe::UserId;
 use twinseal_driver::{DeriveSlot, EntropySlot};
-use twinseal_ledger::{AccountId, SigningKey};
+use twinseal_ledger::{AccountId, PublicKey, SigningKey};
 use zeroize::Zeroizing;
 
 use crate::Error;
 use crate::folder::{self, DataFolder};
+use crate::mail::MailKey;
 use crate::record::{RecordNumber, SectionName};
 use crate::seal::SectionKey;
 
@@ -31,6 +33,7 @@ pub fn root(folder: &DataFolder, entropy: &dyn EntropySlot) -> Result<Zeroizing<
 /// One participant: its signing key, its account, and the keys of its records.
 pub struct Identity {
     derive: Arc<dyn DeriveSlot>,
+    role: String,
     signing: SigningKey,
 }
 
@@ -39,7 +42,7 @@ impl Identity {
     pub fn new(derive: Arc<dyn DeriveSlot>, role: &str) -> Result<Self, Error> {
         let seed = derive.derive(format!("twinseal/v1/sign/{role}").as_bytes())?;
         let signing = SigningKey::from_seed(&seed)?;
-        Ok(Self { derive, signing })
+        Ok(Self { derive, role: role.into(), signing })
     }
 
     /// The ML-DSA-65 key of this participant.
@@ -57,6 +60,17 @@ impl Identity {
         self.signing.account()
     }
 
+    /// Whom attribute keys of this participant bind to.
+    pub fn user(&self) -> Result<UserId, Error> {
+        user_of(self.signing.public_key())
+    }
+
+    /// The key to which others seal what this participant alone may read.
+    pub fn mail_key(&self) -> Result<MailKey, Error> {
+        let seed = self.derive.derive(format!("twinseal/v1/x-wing/{}", self.role).as_bytes())?;
+        Ok(MailKey::from_seed(&seed))
+    }
+
     /// The key of one section of one record: HKDF-SHA-256 with the record number as salt and the section's name as
     /// info, over a key the root derives for records. Regenerated on demand, stored nowhere.
     pub fn section_key(&self, record: &RecordNumber, section: &SectionName) -> Result<SectionKey, Error> {
@@ -68,6 +82,11 @@ impl Identity {
             .map_err(|_| Error::Unsealed)?;
         Ok(SectionKey::new(key))
     }
+}
+
+/// The user id of whoever holds the private half of `identity`: its account in hex. Two people cannot have the same.
+pub fn user_of(identity: &PublicKey) -> Result<UserId, Error> {
+    Ok(identity.account().to_string().parse()?)
 }
 
 impl core::fmt::Debug for Identity {

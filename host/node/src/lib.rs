@@ -5,6 +5,7 @@
 
 pub mod answers;
 pub mod api;
+pub mod authority;
 pub mod client;
 pub mod config;
 pub mod demo;
@@ -12,14 +13,19 @@ pub mod doctor;
 pub mod engines;
 pub mod entropy;
 mod error;
+pub mod file;
 pub mod folder;
+pub mod home;
 pub mod identity;
+pub mod mail;
 pub mod node;
 pub mod reader;
 pub mod record;
 pub mod report;
 pub mod seal;
+pub mod statement;
 pub mod store;
+pub mod transform;
 pub mod upload;
 pub mod verify;
 

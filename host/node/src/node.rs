@@ -1,8 +1,8 @@
-//! One node: the owner's identity, a cloud gateway in front of the object store, a solo ledger, two attribute authorities
+//! One node: the owner's identity, a cloud gateway in front of the object store, a solo ledger, attribute authorities
 //! and whatever engines are plugged in. In this first form the roles of owner, doctor, cloud and orderer live in one
 //! process, each with a key pair of its own; every check between them is made all the same.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use twinseal_abe as abe;
 use twinseal_driver::{MerkleSlot, Provider};
@@ -15,17 +15,19 @@ use zeroize::Zeroizing;
 
 use crate::Error;
 use crate::answers::{Evidence, Health, LeaseReport, Method, PredictReport, PutReport};
+use crate::authority::request::Request;
+use crate::authority::{Authorities, Authority, Report};
 use crate::config::Config;
 use crate::engines::Engines;
 use crate::folder::{self, DataFolder};
 use crate::identity::{self, Identity};
-use crate::reader::ReaderKeys;
-use crate::record::{self, Header, RecordNumber, SignedRecord};
-use crate::store::Objects;
+use crate::record::{self, Header, RecordNumber, SealedRecord, SealedSection, SignedRecord};
+use crate::store::{ObjectHash, Objects};
+use crate::transform::{self, TransformKeys, TransformedSection};
 use crate::upload::Upload;
 
-/// The authorities of a new node.
-pub const AUTHORITIES: [&str; 2] = ["hospital", "institute"];
+/// The authorities of a new node, and whether each is a clock.
+pub const AUTHORITIES: [(&str, bool); 3] = [("hospital", false), ("institute", false), ("clock", true)];
 /// What the owner starts with, in the ledger's smallest unit.
 const OPENING_BALANCE: u64 = 1_000_000_000;
 /// Codes of what the ledger understood and does not allow.
@@ -41,7 +43,8 @@ pub struct Node {
     owner: Identity,
     doctor: Identity,
     cloud: AccountId,
-    authorities: Vec<abe::Authority>,
+    authorities: Mutex<Authorities>,
+    transform_keys: TransformKeys,
     ledger: Arc<Ledger>,
     objects: Objects,
     folder: DataFolder,
@@ -53,9 +56,7 @@ impl Node {
     /// Opens the node in `config.data_dir`, creating root secret, authorities, ledger and object folder on first use. A
     /// folder from which something was lost is refused.
     pub fn open(config: &Config) -> Result<Self, Error> {
-        let authority_files = AUTHORITIES.map(|name| format!("authority-{name}.key"));
-        let mut files = vec![folder::ROOT, folder::LEDGER, folder::OBJECTS];
-        files.extend(authority_files.iter().map(String::as_str));
+        let files = [folder::ROOT, folder::LEDGER, folder::OBJECTS, folder::AUTHORITIES];
         let folder = DataFolder::open(&config.data_dir, &files)?;
         let objects = Objects::folder(&folder.path(folder::OBJECTS))?;
 
@@ -64,11 +65,14 @@ impl Node {
         let identity = |role| Identity::new(engines.provider().derive.clone(), role);
         let (owner, doctor, cloud) = (identity("owner")?, identity("doctor")?, identity("cloud")?);
         let orderer = identity("orderer")?.into_signing();
-        let authorities = AUTHORITIES
-            .iter()
-            .zip(&authority_files)
-            .map(|(name, file)| authority(&folder, file, name, &engines))
-            .collect::<Result<_, _>>()?;
+        let mut authorities = Authorities::open(&folder.path(folder::AUTHORITIES))?;
+        if folder.is_new() {
+            let rng = &mut crate::entropy::Rng(&*engines.provider().entropy);
+            for (name, clock) in AUTHORITIES {
+                authorities.init(name, clock, rng)?;
+            }
+        }
+        let transform_keys = TransformKeys::open(&folder.path("transform-keys"))?;
 
         let genesis_path = folder.path(folder::GENESIS);
         let genesis = if folder.is_new() {
@@ -91,7 +95,8 @@ impl Node {
             engines,
             owner,
             doctor,
-            authorities,
+            authorities: Mutex::new(authorities),
+            transform_keys,
             objects,
             folder,
             put_lock: tokio::sync::Mutex::new(()),
@@ -133,9 +138,76 @@ impl Node {
         &self.objects
     }
 
-    /// Public keys of this node's authorities.
-    pub fn authority_keys(&self) -> Vec<&abe::PublicKey> {
-        self.authorities.iter().map(abe::Authority::public_key).collect()
+    /// This node's authorities, one caller at a time.
+    pub fn authorities(&self) -> MutexGuard<'_, Authorities> {
+        // Every change is whole or not made, so a panic elsewhere leaves nothing half done.
+        self.authorities.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Current public keys of this node's authorities.
+    pub fn authority_keys(&self) -> Vec<Arc<abe::PublicKey>> {
+        self.authorities().iter().map(Authority::public_key).collect()
+    }
+
+    /// Answers a signed request for attribute keys to the authority called `name`.
+    pub fn answer(&self, name: &str, request: &[u8], max_age_ms: u64) -> Result<Vec<u8>, Error> {
+        let request = Request::open(request)?;
+        let rng = &mut crate::entropy::Rng(&*self.engines.provider().entropy);
+        blocking(|| self.authorities().get_mut(name)?.answer(&request, SystemClock.now_ms(), max_age_ms, rng))
+    }
+
+    /// A new authority.
+    pub fn init_authority(&self, name: &str, clock: bool) -> Result<Report, Error> {
+        let rng = &mut crate::entropy::Rng(&*self.engines.provider().entropy);
+        Ok(self.authorities().init(name, clock, rng)?.report())
+    }
+
+    /// A new generation of the authority called `name`.
+    pub fn rotate(&self, name: &str) -> Result<Report, Error> {
+        let rng = &mut crate::entropy::Rng(&*self.engines.provider().entropy);
+        let mut authorities = self.authorities();
+        let authority = authorities.get_mut(name)?;
+        authority.rotate(rng)?;
+        Ok(authority.report())
+    }
+
+    /// The operator's word that `user` gets nothing more from the authority called `name`; the node does no more work with
+    /// the user's transform keys either.
+    pub fn revoke(&self, name: &str, user: &str) -> Result<(), Error> {
+        self.authorities().get_mut(name)?.revoke(user, SystemClock.now_ms())?;
+        self.transform_keys.delete_user(user)
+    }
+
+    /// The transform keys left here.
+    pub fn transform_keys(&self) -> &TransformKeys {
+        &self.transform_keys
+    }
+
+    /// Keeps a reader's transform key. Only for people some authority of this node vouches for.
+    pub fn keep_transform_key(&self, name: &str, upload: &[u8]) -> Result<(), Error> {
+        let known = |user: &str| self.authorities().iter().any(|authority| authority.vouches_for(user));
+        self.transform_keys.keep(name, upload, SystemClock.now_ms(), known)
+    }
+
+    /// A section with the pairings of its opening done by the provider's engine, for the holder of a transform key.
+    pub async fn transformed(
+        &self,
+        number: RecordNumber,
+        name: &str,
+        transform_key: &str,
+    ) -> Result<TransformedSection, Error> {
+        let key = self.transform_keys.get(transform_key)?;
+        let record = self.fetch(number).await?;
+        let section = record.section(name)?;
+        let slot = &*self.engines.provider().transform;
+        let transformed = blocking(|| transform::transform(&section.ciphertext()?, &key, slot))?;
+        Ok(TransformedSection {
+            blob: record.to_bytes()?,
+            evidence: self.evidence(number)?,
+            body: self.body(section).await?,
+            transformed: transformed.to_bytes(),
+            engine: slot.engine().into(),
+        })
     }
 
     /// The token that API requests must carry, created on first use with mode 0600.
@@ -159,21 +231,22 @@ impl Node {
     /// killed daemon never leaves a registered record without its blob.
     pub async fn put(&self, upload: Upload) -> Result<PutReport, Error> {
         let number = record::random_record_number(&*self.engines.provider().entropy)?;
-        let signed = blocking(|| self.seal_as(number, &upload))?;
+        let sealed = blocking(|| self.seal_as(number, &upload))?;
         let _one_at_a_time = self.put_lock.lock().await;
-        let stored = self.store(&signed).await?;
-        let registered = self.register(&signed, &stored).await;
-        if let Err(Error::Ledger(refusal)) = &registered
-            && refusal.code().starts_with(REFUSALS)
-        {
-            // Refused for good: without this the blob would use up the lease for ever.
+        let stored = self.store(&sealed).await?;
+        let registered = self.register(&sealed.record, &stored).await;
+        if is_refused(&registered) {
+            // For good: without this the objects would use up the lease for ever.
             self.objects.delete(&stored.hash).await?;
+            for section in &sealed.record.sections {
+                self.objects.delete(&section.body_hash).await?;
+            }
         }
         registered
     }
 
     /// Seals every section of `upload` as record `number`, under its own key and policy, and has the doctor sign.
-    pub fn seal_as(&self, number: RecordNumber, upload: &Upload) -> Result<SignedRecord, Error> {
+    pub fn seal_as(&self, number: RecordNumber, upload: &Upload) -> Result<SealedRecord, Error> {
         let provider = self.engines.provider();
         let header = Header {
             version: Header::VERSION,
@@ -183,25 +256,59 @@ impl Node {
             created_ms: SystemClock.now_ms(),
         };
         let authorities = self.authority_keys();
-        let sections = upload
-            .sections
-            .iter()
-            .map(|section| {
-                let key = self.owner.section_key(&number, &section.name)?;
-                record::seal_section(&header, section, &key, &authorities, &*provider.entropy)
-            })
-            .collect::<Result<_, Error>>()?;
-        SignedRecord::sign(header, sections, self.doctor.signing(), &*provider.hash)
+        let (mut sections, mut bodies) = (Vec::new(), Vec::new());
+        for section in &upload.sections {
+            let key = self.owner.section_key(&number, &section.name)?;
+            let (hash, entropy) = (&*provider.hash, &*provider.entropy);
+            let (sealed, body) = record::seal_section(&header, section, &key, &authorities, hash, entropy)?;
+            sections.push(sealed);
+            bodies.push(body);
+        }
+        Ok(SealedRecord { record: SignedRecord::sign(header, sections, self.doctor.signing())?, bodies })
     }
 
-    /// The cloud's part: lease, then blob.
-    pub async fn store(&self, signed: &SignedRecord) -> Result<Stored, Error> {
-        let blob = signed.to_bytes()?;
-        let bytes = blob.len() as u64;
+    /// The cloud's part: lease, then bodies, then the blob that names them.
+    pub async fn store(&self, sealed: &SealedRecord) -> Result<Stored, Error> {
+        let blob = sealed.record.to_bytes()?;
+        let bytes = sealed.bodies.iter().chain([&blob]).map(|object| object.len() as u64).sum();
         self.check_lease(bytes).await?;
+        for (section, body) in sealed.record.sections.iter().zip(&sealed.bodies) {
+            self.objects.put(&section.body_hash, body.clone()).await?;
+        }
+        Ok(Stored { hash: self.store_blob(blob).await?, bytes })
+    }
+
+    async fn store_blob(&self, blob: Vec<u8>) -> Result<ObjectHash, Error> {
         let hash = blocking(|| self.engines.provider().hash.hash(&blob))?;
         self.objects.put(&hash, blob).await?;
-        Ok(Stored { hash, bytes })
+        Ok(hash)
+    }
+
+    /// Gives one section another policy, or the same one under the authorities' current keys, and registers the record's
+    /// next version. No body is touched, and the version before stays where it is.
+    pub async fn rewrap(
+        &self,
+        number: RecordNumber,
+        name: &str,
+        policy: Option<&str>,
+    ) -> Result<PutReport, Error> {
+        let _one_at_a_time = self.put_lock.lock().await;
+        let mut record = self.fetch(number).await?;
+        let header = record.header.clone();
+        let section = record.section_mut(name)?;
+        let policy = policy.unwrap_or(&section.access.policy).parse()?;
+        let key = self.owner.section_key(&number, &section.name)?;
+        let entropy = &*self.engines.provider().entropy;
+        *section = blocking(|| section.rewrap(&header, &policy, &key, &self.authority_keys(), entropy))?;
+        let blob = record.to_bytes()?;
+        let bytes = blob.len() as u64;
+        self.check_lease(bytes).await?;
+        let stored = Stored { hash: self.store_blob(blob).await?, bytes };
+        let registered = self.register(&record, &stored).await;
+        if is_refused(&registered) {
+            self.objects.delete(&stored.hash).await?;
+        }
+        registered
     }
 
     /// The ledger's part: the registration of a stored record, and the owner's statement that its doctor may read it,
@@ -217,7 +324,7 @@ impl Node {
             fee: STREAM_FEE,
         };
         let record = signed.header.record_number;
-        let policies: Vec<&str> = signed.sections.iter().map(|s| s.policy.as_str()).collect();
+        let policies: Vec<&str> = signed.sections.iter().map(|s| s.access.policy.as_str()).collect();
         let access = Access::Policy(provider.hash.hash(policies.join("\n").as_bytes())?);
         let grant = Kind::Grant { record, reader: self.doctor.account(), access };
         let receipts = self.submit(&self.owner, vec![kind, grant]).await?;
@@ -304,7 +411,7 @@ impl Node {
         let blob = self.objects.get(&registered.blob_hash).await?;
         let record = SignedRecord::from_bytes(&blob)?;
         let hash = &*self.engines.provider().hash;
-        blocking(|| record.verify(self.doctor.signing().public_key(), hash))?;
+        record.verify(self.doctor.signing().public_key())?;
         if record.header.record_number != number
             || record.header.owner != registered.owner
             || blocking(|| record.ciphertext_hashes(hash))? != registered.ciphertext_hashes
@@ -312,6 +419,16 @@ impl Node {
             return Err(Error::LedgerMismatch { record: number.to_string() });
         }
         Ok(record)
+    }
+
+    /// The body of a section, checked against its hash.
+    pub async fn body(&self, section: &SealedSection) -> Result<Vec<u8>, Error> {
+        self.objects.get(&section.body_hash).await
+    }
+
+    /// The body of the section called `name`.
+    pub async fn body_of(&self, number: RecordNumber, name: &str) -> Result<Vec<u8>, Error> {
+        self.body(self.fetch(number).await?.section(name)?).await
     }
 
     /// Everything a third party needs to check a record against the ledger by itself.
@@ -337,7 +454,7 @@ impl Node {
         let record = self.fetch(number).await?;
         let section = record.section(name)?;
         let key = self.owner.section_key(&number, &section.name)?;
-        section.open_with_key(&record.header, &key)
+        section.open_with_key(&record.header, &self.body(section).await?, &key)
     }
 
     /// The stream of a record with its gaps filled beside it.
@@ -345,22 +462,14 @@ impl Node {
         let record = self.fetch(number).await?;
         let section = record.stream()?;
         let key = self.owner.section_key(&number, &section.name)?;
-        let series = Series::from_bytes(&section.open_with_key(&record.header, &key)?)?;
+        let series =
+            Series::from_bytes(&section.open_with_key(&record.header, &self.body(section).await?, &key)?)?;
         Ok(PredictReport::new(
             &record.header.record_number,
             &section.name,
             method,
             &blocking(|| method.fill(&series))?,
         ))
-    }
-
-    /// Attribute keys for `uid`, as a secret file.
-    pub fn issue(&self, uid: &str, attributes: &[String]) -> Result<Zeroizing<Vec<u8>>, Error> {
-        if attributes.is_empty() {
-            return Err(Error::BadUpload { reason: "no attribute was asked for; name at least one".into() });
-        }
-        let rng = &mut crate::entropy::Rng(&*self.engines.provider().entropy);
-        ReaderKeys::issue(&self.authorities, uid, attributes, rng)?.to_bytes()
     }
 
     /// Alive, and with what.
@@ -408,26 +517,13 @@ fn new_genesis(owner: &Identity, doctor: &Identity, cloud: &Identity, orderer: &
 /// Name of the member whose signature a record must carry.
 pub const DOCTOR: &str = "doctor";
 
-fn authority(
-    folder: &DataFolder,
-    file: &str,
-    name: &str,
-    engines: &Engines,
-) -> Result<abe::Authority, Error> {
-    let bytes = folder.secret(file, || {
-        let rng = &mut crate::entropy::Rng(&*engines.provider().entropy);
-        Ok(abe::Authority::setup(name.parse()?, rng).to_bytes())
-    })?;
-    let expected = "the key of the authority it is named after";
-    let authority = abe::Authority::from_bytes(&bytes).map_err(|_| damaged(&folder.path(file), expected))?;
-    if authority.public_key().authority().as_str() != name {
-        return Err(damaged(&folder.path(file), expected));
-    }
-    Ok(authority)
-}
-
 fn damaged(path: &std::path::Path, expected: &'static str) -> Error {
     Error::SecretMalformed { path: path.display().to_string(), expected }
+}
+
+/// The ledger understood the registration and does not allow it.
+fn is_refused(registered: &Result<PutReport, Error>) -> bool {
+    matches!(registered, Err(Error::Ledger(refusal)) if refusal.code().starts_with(REFUSALS))
 }
 
 /// Runs work of many milliseconds, on the processor or on a board, without holding up other requests.
@@ -435,11 +531,11 @@ fn blocking<T>(work: impl FnOnce() -> T) -> T {
     tokio::task::block_in_place(work)
 }
 
-/// A blob in the store.
+/// What a put left in the store.
 #[derive(Clone, Copy, Debug)]
 pub struct Stored {
-    /// Its SHA-256 and name.
-    pub hash: [u8; 32],
-    /// Its size.
+    /// SHA-256 of the blob, and its name.
+    pub hash: ObjectHash,
+    /// Size of everything that was stored.
     pub bytes: u64,
 }

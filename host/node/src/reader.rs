@@ -1,13 +1,17 @@
-//! A reader's attribute keys as one secret file, and how authorities issue them.
+//! A reader's attribute keys as one secret file.
+
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
-use twinseal_abe::{Attribute, AttributeKey, Authority, UserId};
+use twinseal_abe::{AttributeKey, NUMBER_BITS, UserId};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::Error;
+use crate::authority::EPOCH;
+use crate::authority::request::Held;
 
 /// Most keys in one file.
-pub const MAX_KEYS: usize = 1024;
+pub const MAX_KEYS: usize = 4096;
 
 /// All keys of one reader, from any number of authorities.
 #[derive(Debug)]
@@ -28,24 +32,30 @@ struct Encoded {
 const MAGIC: [u8; 8] = *b"TSLKEYS1";
 
 impl ReaderKeys {
-    /// Asks each attribute's authority for its key. An authority that is not ours is an error.
-    pub fn issue(
-        authorities: &[Authority],
-        uid: &str,
-        attributes: &[String],
-        rng: &mut crate::entropy::Rng<'_>,
-    ) -> Result<Self, Error> {
-        let user: UserId = uid.parse()?;
-        let attributes = attributes.iter().map(|a| a.parse::<Attribute>()).collect::<Result<Vec<_>, _>>()?;
-        let mut keys = Vec::with_capacity(attributes.len());
-        for attribute in &attributes {
-            let authority = authorities
-                .iter()
-                .find(|a| a.public_key().authority() == attribute.authority())
-                .ok_or_else(|| Error::UnknownAuthority { authority: attribute.authority().to_string() })?;
-            keys.extend(authority.issue(&user, [attribute], rng)?);
+    /// Takes `more` in; of two keys for the same attribute and generation the newer stays.
+    pub fn merge(&mut self, more: Self) -> Result<(), Error> {
+        if more.user != self.user {
+            return Err(Error::WrongUser);
         }
-        Ok(Self { user, keys })
+        let name = |key: &AttributeKey| (key.attribute().clone(), key.key_id());
+        let new: BTreeSet<_> = more.keys.iter().map(name).collect();
+        self.keys.retain(|key| !new.contains(&name(key)));
+        self.keys.extend(more.keys);
+        if self.keys.len() > MAX_KEYS { Err(Error::BadReaderKeys) } else { Ok(()) }
+    }
+
+    /// The newest epoch of the clock called `authority` that there are keys for.
+    pub fn newest_epoch(&self, authority: &str) -> Held {
+        let of_clock = |key: &&AttributeKey| {
+            key.attribute().name() == EPOCH && key.attribute().authority().as_str() == authority
+        };
+        // Later generations are not told from earlier ones here; the clock takes no notice of a wrong one.
+        let epoch = |key: &AttributeKey| {
+            let whole = key.attribute().prefix().filter(|prefix| prefix.length() == NUMBER_BITS)?;
+            Some((whole.first(), key.key_id().to_string()))
+        };
+        let newest = self.keys.iter().filter(of_clock).filter_map(epoch).enumerate();
+        newest.max_by_key(|(place, (day, _))| (*day, *place)).map(|(_, held)| held)
     }
 
     /// The file's bytes.

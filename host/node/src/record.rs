@@ -1,18 +1,27 @@
 //! A record: sections sealed one by one, each under its own key, each key encapsulated under its own policy, and the
-//! doctor's signature over the record number and the ciphertext hashes (Yi 2023, the submit flow; Tang 2025, III.E).
-//! The bytes of a [`SignedRecord`] are the blob that the cloud stores under its SHA-256.
+//! doctor's signature over the record number and the ciphertexts (Yi 2023, the submit flow; Tang 2025, III.E).
+//!
+//! A section is two things. Its *body* never changes and is an object of its own, stored under its SHA-256. Its *access*
+//! says who may read and gives them the key; the owner replaces it ([`SealedSection::rewrap`]) without a byte of the body
+//! being touched, and registers the new version. The bytes of a [`SignedRecord`] are the blob: all that is said of the
+//! sections, without their bodies.
 //!
 //! ```text
-//! section key  = Identity::section_key(record number, name)                 regenerated, never stored
-//! body         = seal(section key, aad = header ‖ name ‖ policy, plaintext)
-//! S, ct        = encapsulate(policy, aad)                                    RW15, twinseal-abe
-//! wrapped key  = seal(S, aad, section key)
-//! hash_i       = SHA-256(name ‖ policy ‖ ct ‖ wrapped key ‖ body)            canonical postcard
-//! signature    = ML-DSA-65("twinseal/v1/record" ‖ header ‖ [name_i, hash_i]) FIPS 204
+//! section key  = Identity::section_key(record number, name)                  regenerated, never stored
+//! body         = seal(section key, header ‖ name, plaintext)
+//! S, ct        = encapsulate(policy, header ‖ name ‖ body hash ‖ policy)      RW15, twinseal-abe
+//! wrapped key  = seal(S, header ‖ name ‖ body hash ‖ policy, section key)
+//! access       = policy ‖ ct ‖ wrapped key
+//! signature    = ML-DSA-65("twinseal/v2/record" ‖ header ‖ [name_i, SHA-256(body_i)])   the doctor's (FIPS 204)
+//! hash_i       = SHA-256(name ‖ SHA-256(body) ‖ access)                       canonical postcard; on the ledger,
+//!                                                                             where the owner signs
 //! ```
+
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use twinseal_abe as abe;
+use twinseal_abe::outsource::{RetrievingKey, Transformed};
 use twinseal_driver::{EntropySlot, HashSlot};
 pub use twinseal_ledger::RecordNumber;
 use twinseal_ledger::{AccountId, PublicKey, Signature, SigningKey};
@@ -21,6 +30,7 @@ use zeroize::Zeroizing;
 use crate::Error;
 use crate::reader::ReaderKeys;
 use crate::seal::{self, SectionKey};
+use crate::store::ObjectHash;
 
 /// Sections a record may have.
 pub const MAX_SECTIONS: usize = 32;
@@ -105,28 +115,37 @@ pub struct Header {
 }
 
 impl Header {
-    /// The only format so far.
-    pub const VERSION: u8 = 1;
+    /// The only format this build knows.
+    pub const VERSION: u8 = 2;
     /// The only suite so far (FIPS 204).
     pub const SUITE: &str = "ML-DSA-65";
 }
 
-/// One section as the cloud sees it.
+/// One section as the blob has it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SealedSection {
     /// Which section.
     pub name: SectionName,
-    /// Who may read it, as text in normal form.
+    /// SHA-256 of the body, and its name in the store.
+    pub body_hash: ObjectHash,
+    /// Size of the body.
+    pub body_bytes: u64,
+    /// Who may read it.
+    pub access: Access,
+}
+
+/// Who may read a section, and for them its key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Access {
+    /// Who, as text in normal form.
     pub policy: String,
     /// [`abe::Ciphertext`] bytes.
     pub encapsulation: Vec<u8>,
     /// The section key, sealed under the encapsulated one.
     pub wrapped_key: Vec<u8>,
-    /// The plaintext, sealed under the section key.
-    pub body: Vec<u8>,
 }
 
-/// A record ready for the cloud.
+/// What is said of a record's sections, signed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignedRecord {
     /// Record number, owner, time.
@@ -137,6 +156,15 @@ pub struct SignedRecord {
     pub signer: Vec<u8>,
     /// The doctor's signature.
     pub signature: Vec<u8>,
+}
+
+/// A record ready for the cloud.
+#[derive(Clone, Debug)]
+pub struct SealedRecord {
+    /// Goes into the blob.
+    pub record: SignedRecord,
+    /// The body of every section, in the same order.
+    pub bodies: Vec<Vec<u8>>,
 }
 
 /// A section before sealing.
@@ -150,38 +178,48 @@ pub struct Section {
     pub plaintext: Zeroizing<Vec<u8>>,
 }
 
-/// Seals one section under `section_key` and wraps that key for whoever satisfies its policy.
+/// Seals one section under `section_key` and wraps that key for whoever satisfies its policy; the section and its body.
 pub fn seal_section(
     header: &Header,
     section: &Section,
     section_key: &SectionKey,
-    authorities: &[&abe::PublicKey],
+    authorities: &[Arc<abe::PublicKey>],
+    hash: &dyn HashSlot,
     entropy: &dyn EntropySlot,
-) -> Result<SealedSection, Error> {
+) -> Result<(SealedSection, Vec<u8>), Error> {
     if section.plaintext.len() > MAX_SECTION_BYTES {
         return Err(Error::ObjectTooLarge {
             bytes: section.plaintext.len() as u64,
             limit: MAX_SECTION_BYTES as u64,
         });
     }
-    let policy = section.policy.to_string();
-    let aad = associated_data(header, &section.name, &policy)?;
-    let body = seal::seal(section_key, &aad, &section.plaintext, entropy)?;
-    let (encapsulation, shared) = abe::encapsulate(
-        &section.policy,
-        authorities.iter().copied(),
-        &aad,
-        &mut crate::entropy::Rng(entropy),
-    )?;
-    let wrapping = SectionKey::from_slice(shared.as_bytes())?;
-    let wrapped_key = seal::seal(&wrapping, &aad, section_key.as_bytes(), entropy)?;
-    Ok(SealedSection {
-        name: section.name.clone(),
-        policy,
-        encapsulation: encapsulation.to_bytes(),
-        wrapped_key,
-        body,
-    })
+    let place = encode(&("twinseal/v2/body", header, &section.name))?;
+    let body = seal::seal(section_key, &place, &section.plaintext, entropy)?;
+    let body_hash = hash.hash(&body)?;
+    let name = &section.name;
+    let access = Access::new(header, name, &body_hash, &section.policy, section_key, authorities, entropy)?;
+    Ok((SealedSection { name: name.clone(), body_hash, body_bytes: body.len() as u64, access }, body))
+}
+
+impl Access {
+    fn new(
+        header: &Header,
+        name: &SectionName,
+        body_hash: &ObjectHash,
+        policy: &abe::Policy,
+        section_key: &SectionKey,
+        authorities: &[Arc<abe::PublicKey>],
+        entropy: &dyn EntropySlot,
+    ) -> Result<Self, Error> {
+        let text = policy.to_string();
+        let aad = access_data(header, name, body_hash, &text)?;
+        let rng = &mut crate::entropy::Rng(entropy);
+        let (encapsulation, shared) =
+            abe::encapsulate(policy, authorities.iter().map(|key| &**key), &aad, rng)?;
+        let wrapping = SectionKey::from_slice(shared.as_bytes())?;
+        let wrapped_key = seal::seal(&wrapping, &aad, section_key.as_bytes(), entropy)?;
+        Ok(Self { policy: text, encapsulation: encapsulation.to_bytes(), wrapped_key })
+    }
 }
 
 impl SealedSection {
@@ -189,44 +227,103 @@ impl SealedSection {
     pub fn open_with_attributes(
         &self,
         header: &Header,
+        body: &[u8],
         reader: &ReaderKeys,
     ) -> Result<Zeroizing<Vec<u8>>, Error> {
-        let aad = associated_data(header, &self.name, &self.policy)?;
-        let encapsulation = abe::Ciphertext::from_bytes(&self.encapsulation)?;
-        let shared = abe::decapsulate(&encapsulation, &aad, &reader.user, &reader.keys)?;
+        let aad = self.access_data(header)?;
+        let shared = abe::decapsulate(&self.ciphertext()?, &aad, &reader.user, &reader.keys)?;
+        self.open_with_shared(header, body, &shared)
+    }
+
+    /// Opens with what a helper made of [`Self::ciphertext`]; the helper is not believed.
+    pub fn open_with_transform(
+        &self,
+        header: &Header,
+        body: &[u8],
+        key: &RetrievingKey,
+        transformed: &Transformed,
+    ) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let aad = self.access_data(header)?;
+        // The rows are the helper's business: not parsing them keeps this flat in the number of attributes.
+        let shared = key.finish_encoded(&self.access.encapsulation, &aad, transformed)?;
+        self.open_with_shared(header, body, &shared)
+    }
+
+    fn open_with_shared(
+        &self,
+        header: &Header,
+        body: &[u8],
+        shared: &abe::SharedKey,
+    ) -> Result<Zeroizing<Vec<u8>>, Error> {
         let wrapping = SectionKey::from_slice(shared.as_bytes())?;
-        let section_key = SectionKey::from_slice(&seal::open(&wrapping, &aad, &self.wrapped_key)?)?;
-        seal::open(&section_key, &aad, &self.body)
+        let key = seal::open(&wrapping, &self.access_data(header)?, &self.access.wrapped_key)?;
+        self.open_with_key(header, body, &SectionKey::from_slice(&key)?)
     }
 
     /// Opens with the section key itself, as the owner does.
-    pub fn open_with_key(&self, header: &Header, key: &SectionKey) -> Result<Zeroizing<Vec<u8>>, Error> {
-        let aad = associated_data(header, &self.name, &self.policy)?;
-        seal::open(key, &aad, &self.body)
+    pub fn open_with_key(
+        &self,
+        header: &Header,
+        body: &[u8],
+        key: &SectionKey,
+    ) -> Result<Zeroizing<Vec<u8>>, Error> {
+        self.check_body(body)?;
+        seal::open(key, &encode(&("twinseal/v2/body", header, &self.name))?, body)
     }
 
-    /// What the doctor signs and the ledger keeps of this section.
+    /// Is `body` the one the doctor signed?
+    pub fn check_body(&self, body: &[u8]) -> Result<(), Error> {
+        let actual = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, body);
+        if actual.as_ref() == self.body_hash && body.len() as u64 == self.body_bytes {
+            return Ok(());
+        }
+        Err(Error::ObjectTampered { hash: hex::encode(self.body_hash), actual: hex::encode(actual) })
+    }
+
+    /// The same section under another policy, or under the same one and current authority keys. Who could read it before
+    /// may have kept its key; this decides who gets it from now on.
+    pub fn rewrap(
+        &self,
+        header: &Header,
+        policy: &abe::Policy,
+        key: &SectionKey,
+        authorities: &[Arc<abe::PublicKey>],
+        entropy: &dyn EntropySlot,
+    ) -> Result<Self, Error> {
+        let access = Access::new(header, &self.name, &self.body_hash, policy, key, authorities, entropy)?;
+        Ok(Self { access, ..self.clone() })
+    }
+
+    /// The encapsulation; its policy must be the one the blob shows.
+    pub fn ciphertext(&self) -> Result<abe::Ciphertext, Error> {
+        let ciphertext = abe::Ciphertext::from_bytes(&self.access.encapsulation)?;
+        if ciphertext.policy().to_string() != self.access.policy {
+            return Err(Error::Malformed);
+        }
+        Ok(ciphertext)
+    }
+
+    fn access_data(&self, header: &Header) -> Result<Vec<u8>, Error> {
+        access_data(header, &self.name, &self.body_hash, &self.access.policy)
+    }
+
+    /// What the ledger keeps of this section.
     pub fn ciphertext_hash(&self, hash: &dyn HashSlot) -> Result<[u8; 32], Error> {
         Ok(hash.hash(&encode(self)?)?)
     }
 }
 
 impl SignedRecord {
-    /// Signs `header` and the hashes of `sections`, each computed by `hash`.
-    pub fn sign(
-        header: Header,
-        sections: Vec<SealedSection>,
-        doctor: &SigningKey,
-        hash: &dyn HashSlot,
-    ) -> Result<Self, Error> {
+    /// Signs `header` and the bodies of `sections`.
+    pub fn sign(header: Header, sections: Vec<SealedSection>, doctor: &SigningKey) -> Result<Self, Error> {
         check_sections(&sections)?;
-        let message = signed_message(&header, &sections, hash)?;
+        let message = signed_message(&header, &sections)?;
         let signature = doctor.sign(&message)?.to_bytes();
         Ok(Self { header, sections, signer: doctor.public_key().to_bytes(), signature })
     }
 
     /// Checks format, suite and signature, and that the signer is the doctor the caller expects.
-    pub fn verify(&self, doctor: &PublicKey, hash: &dyn HashSlot) -> Result<(), Error> {
+    pub fn verify(&self, doctor: &PublicKey) -> Result<(), Error> {
         if self.header.version != Header::VERSION || self.header.suite != Header::SUITE {
             return Err(Error::UnknownFormat {
                 version: self.header.version,
@@ -237,7 +334,7 @@ impl SignedRecord {
         if self.signer != doctor.to_bytes() {
             return Err(Error::WrongSigner);
         }
-        let message = signed_message(&self.header, &self.sections, hash)?;
+        let message = signed_message(&self.header, &self.sections)?;
         let signature = Signature::from_bytes(&self.signature)?;
         doctor.verify(&message, &signature).map_err(|_| Error::BadSignature)
     }
@@ -253,6 +350,12 @@ impl SignedRecord {
             .iter()
             .find(|s| s.name.as_str() == name)
             .ok_or_else(|| Error::NoSuchSection { name: name.chars().take(MAX_NAME_BYTES).collect() })
+    }
+
+    /// The section called `name`, to be replaced.
+    pub fn section_mut(&mut self, name: &str) -> Result<&mut SealedSection, Error> {
+        self.section(name)?;
+        self.sections.iter_mut().find(|s| s.name.as_str() == name).ok_or(Error::Malformed)
     }
 
     /// The sensor stream; the first if there are several.
@@ -287,23 +390,21 @@ fn check_sections(sections: &[SealedSection]) -> Result<(), Error> {
     Ok(())
 }
 
-fn signed_message(
-    header: &Header,
-    sections: &[SealedSection],
-    hash: &dyn HashSlot,
-) -> Result<Vec<u8>, Error> {
-    let mut message = b"twinseal/v1/record\0".to_vec();
-    let hashes = sections
-        .iter()
-        .map(|s| Ok((&s.name, s.ciphertext_hash(hash)?)))
-        .collect::<Result<Vec<_>, Error>>()?;
-    message.extend_from_slice(&encode(&(header, hashes))?);
+fn signed_message(header: &Header, sections: &[SealedSection]) -> Result<Vec<u8>, Error> {
+    let mut message = b"twinseal/v2/record\0".to_vec();
+    let bodies: Vec<_> = sections.iter().map(|s| (&s.name, s.body_hash)).collect();
+    message.extend_from_slice(&encode(&(header, bodies))?);
     Ok(message)
 }
 
-/// Binds a ciphertext to its place: no section can be moved to another record, name or policy.
-fn associated_data(header: &Header, name: &SectionName, policy: &str) -> Result<Vec<u8>, Error> {
-    encode(&("twinseal/v1/section", header, name, policy))
+/// Binds an access to its place: none can be moved to another record, name, body or policy.
+fn access_data(
+    header: &Header,
+    name: &SectionName,
+    body_hash: &ObjectHash,
+    policy: &str,
+) -> Result<Vec<u8>, Error> {
+    encode(&("twinseal/v2/access", header, name, body_hash, policy))
 }
 
 fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, Error> {

@@ -1,7 +1,9 @@
 //! What a client checks by itself, trusting neither daemon nor store: the ledger's agreement (its hash is the chain id),
 //! the block's signature, the inclusion proof, the registration's signature, the blob's hash and the doctor's signature.
+//! A [`SignedRecord`] that comes out of here is the registered one; opening a section checks its body against it.
 
 use serde::Serialize;
+use twinseal_abe::outsource::{RetrievingKey, Transformed};
 use twinseal_driver::Provider;
 use twinseal_ledger::{
     Genesis, InclusionProof, Kind, PublicKey, SignedHeader, Transaction, verify_inclusion,
@@ -13,6 +15,7 @@ use crate::answers::Evidence;
 use crate::node::DOCTOR;
 use crate::reader::ReaderKeys;
 use crate::record::{RecordNumber, SectionName, SignedRecord};
+use crate::transform::TransformedSection;
 
 /// Longest field of an [`Evidence`] in hex digits: a genesis of thousands of members.
 const MAX_FIELD_DIGITS: usize = 32 << 20;
@@ -62,7 +65,7 @@ pub fn verify(
     blob: &[u8],
     evidence: &Evidence,
     chain: Option<&str>,
-) -> Result<Verdict, Error> {
+) -> Result<(Verdict, SignedRecord), Error> {
     let mismatch = || Error::LedgerMismatch { record: record.to_string() };
     let genesis = Genesis::from_bytes(&unhex(&evidence.genesis)?)?;
     let header = SignedHeader::from_bytes(&unhex(&evidence.header)?)?;
@@ -93,7 +96,7 @@ pub fn verify(
     if actual != *blob_hash {
         return Err(Error::ObjectTampered { hash: hex::encode(blob_hash), actual: hex::encode(actual) });
     }
-    signed.verify(&doctor.public_key, hash)?;
+    signed.verify(&doctor.public_key)?;
     if *registered != record
         || signed.header.record_number != record
         || signed.header.owner != transaction.sender()
@@ -101,31 +104,46 @@ pub fn verify(
     {
         return Err(mismatch());
     }
-    Ok(Verdict {
+    let verdict = Verdict {
         record: record.to_string(),
         chain: chain_id.to_string(),
         height: header.header.height.0,
         registered_ms: header.header.timestamp_ms,
         owner: transaction.sender().to_string(),
         doctor: doctor.public_key.account().to_string(),
-        sections: signed.sections.iter().map(|s| (s.name.to_string(), s.policy.clone())).collect(),
+        sections: signed.sections.iter().map(|s| (s.name.to_string(), s.access.policy.clone())).collect(),
         blob_hash: hex::encode(blob_hash),
         chain_pinned: chain.is_some(),
-    })
+    };
+    Ok((verdict, signed))
 }
 
-/// Opens one section with a reader's key file, after [`verify`] passed.
+/// Opens one section with a reader's keys, after everything was verified.
 pub fn open(
     record: RecordNumber,
     blob: &[u8],
+    body: &[u8],
     evidence: &Evidence,
     chain: Option<&str>,
     section: &SectionName,
-    keys: &[u8],
+    keys: &ReaderKeys,
 ) -> Result<Zeroizing<Vec<u8>>, Error> {
-    verify(record, blob, evidence, chain)?;
-    let signed = SignedRecord::from_bytes(blob)?;
-    signed.section(section.as_str())?.open_with_attributes(&signed.header, &ReaderKeys::from_bytes(keys)?)
+    let (_, signed) = verify(record, blob, evidence, chain)?;
+    signed.section(section.as_str())?.open_with_attributes(&signed.header, body, keys)
+}
+
+/// Opens one section whose pairings a helper did, after everything was verified; the helper's work is verified with it.
+pub fn open_transformed(
+    record: RecordNumber,
+    answer: &TransformedSection,
+    chain: Option<&str>,
+    section: &SectionName,
+    key: &RetrievingKey,
+) -> Result<Zeroizing<Vec<u8>>, Error> {
+    let (_, signed) = verify(record, &answer.blob, &answer.evidence, chain)?;
+    let transformed = Transformed::from_bytes(&answer.transformed)?;
+    let section = signed.section(section.as_str())?;
+    section.open_with_transform(&signed.header, &answer.body, key, &transformed)
 }
 
 fn member(genesis: &Genesis, wanted: impl Fn(&PublicKey) -> bool) -> Option<&PublicKey> {

@@ -32,10 +32,7 @@ fn a_record_goes_in_is_verified_read_and_predicted_and_survives_a_restart() {
     let personal = daemon.twinseal(&["get", &record, "--section", "personal"]);
     assert!(serde_json::from_slice::<Value>(&personal.stdout).unwrap()["patient_identifier"].is_string());
 
-    let keys = dir.path().join("mira.keys");
-    let reader =
-        ["reader", "mira", "--attribute", "researcher@institute", "--attribute", "affiliate@hospital"];
-    daemon.json(&[&reader[..], &["--output", utf8(&keys)]].concat());
+    let keys = daemon.reader(&dir.path().join("mira"), &["researcher@institute", "affiliate@hospital"]);
     let opened = daemon.twinseal(&["get", &record, "--section", "stream/glucose", "--keys", utf8(&keys)]);
     assert!(opened.status.success(), "{}", text(&opened));
     let owned = daemon.twinseal(&["get", &record, "--section", "stream/glucose"]);
@@ -124,18 +121,16 @@ fn the_api_wants_its_token_and_describes_itself() {
         assert!(error.to_string().contains("token"), "{error}");
     };
     refused(stranger.get(&format!("/v1/records/{}", "0".repeat(32))));
-    refused(stranger.post(
-        "/v1/readers",
-        "application/json",
-        br#"{"uid":"eve","attributes":["physician@hospital"]}"#,
-    ));
+    refused(stranger.post("/v1/authorities/hospital/approvals", "application/json", b"{}"));
     refused(stranger.post("/v1/leases", "application/json", br#"{"size_bytes":1,"duration_ms":1}"#));
     refused(stranger.get("/metrics"));
 
     let health: Value = stranger.json(&stranger.get("/v1/health").unwrap()).unwrap();
     assert_eq!(health["height"], 0);
     let openapi: Value = stranger.json(&stranger.get("/openapi.json").unwrap()).unwrap();
-    for path in ["/v1/records", "/v1/records/{record}/predict", "/v1/leases", "/v1/readers"] {
+    for path in
+        ["/v1/records", "/v1/records/{record}/predict", "/v1/leases", "/v1/authorities/{name}/requests"]
+    {
         assert!(openapi["paths"][path].is_object(), "{path} is described");
     }
     let token = std::fs::read_to_string(dir.path().join("api.token")).unwrap();
@@ -202,7 +197,7 @@ fn a_lost_file_is_named_and_nothing_is_made_in_its_place() {
     daemon.json(&["lease"]);
     let record = put(&daemon, &export(dir.path(), 5));
     assert_eq!(daemon.terminate(), Some(0));
-    for lost in ["root.key", "genesis.bin", "ledger.redb", "authority-hospital.key", "objects"] {
+    for lost in ["root.key", "genesis.bin", "ledger.redb", "authorities", "objects"] {
         let (here, away) = (node.join(lost), dir.path().join("away"));
         std::fs::rename(&here, &away).unwrap();
         let output = Command::new(env!("CARGO_BIN_EXE_twinseald"))
@@ -230,8 +225,7 @@ fn a_reader_is_not_given_another_record_by_a_hostile_daemon() {
     daemon.json(&["lease"]);
     let asked_for = put(&daemon, &export(dir.path(), 6));
     let given = put(&daemon, &export(dir.path(), 7));
-    let keys = dir.path().join("lin.keys");
-    daemon.json(&["reader", "lin", "--attribute", "physician@hospital", "--output", utf8(&keys)]);
+    let keys = daemon.reader(&dir.path().join("lin"), &["physician@hospital"]);
     let token = std::fs::read_to_string(daemon.data_dir.join("api.token")).unwrap();
     let honest = twinseal_node::client::Client::new(&daemon.url, &token);
 
@@ -288,8 +282,7 @@ fn every_refusal_of_the_api_is_a_problem_with_a_remedy() {
     }
     let (code, _) = daemon.refused(&["lease", "--size-bytes", "9000000000000000", "--days", "3000"]);
     assert_eq!(code, "TSL-LED-103");
-    let keys = dir.path().join("keys");
-    let (code, _) = daemon.refused(&["reader", "x", "--attribute", "a@nowhere", "--output", utf8(&keys)]);
+    let (code, _) = daemon.refused(&["authority", "list", "nowhere"]);
     assert_eq!(code, "TSL-NOD-025");
 }
 

@@ -4,18 +4,30 @@
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use serde_json::json;
+use twinseal_abe::Claim;
+use twinseal_ledger::{Clock, SystemClock};
 use twinseal_node::answers::{Evidence, LeaseReport, Method, PredictReport, PutReport};
-use twinseal_node::api::{LeaseRequest, ReaderRequest};
+use twinseal_node::api::{Approval, AuthorityRequest, LeaseRequest, RewrapRequest};
+use twinseal_node::authority::ceremony::Terms;
+use twinseal_node::authority::request::Request;
+use twinseal_node::authority::{Authorities, MAX_FILE_AGE_MS, Published, Report};
 use twinseal_node::client::Client;
 use twinseal_node::config::EngineChoice;
 use twinseal_node::demo::{self, DemoOptions};
+use twinseal_node::entropy::Rng;
+use twinseal_node::home::{Home, entropy};
+use twinseal_node::reader::ReaderKeys;
 use twinseal_node::record::{SectionName, parse_record_number};
 use twinseal_node::report::Style;
+use twinseal_node::transform::{self, TransformedSection};
 use twinseal_node::upload::UploadKind;
-use twinseal_node::{Error, doctor, engines, folder, verify};
+use twinseal_node::{Error, doctor, engines, file, folder, verify};
+
+const OCTETS: &str = "application/octet-stream";
 
 /// Seal, share, verify and predict digital-twin data.
 ///
@@ -32,6 +44,9 @@ struct Cli {
     /// The daemon's API token.
     #[arg(long, global = true, env = "TWINSEAL_TOKEN_FILE", default_value = "/var/lib/twinseal/api.token")]
     token_file: PathBuf,
+    /// Your own folder: the root of your identity, and the keys you were given.
+    #[arg(long, global = true, env = "TWINSEAL_HOME")]
+    home: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
@@ -71,11 +86,15 @@ enum Command {
         /// Which section.
         #[arg(long, default_value = "personal")]
         section: String,
-        /// Attribute keys from `twinseal reader`; the section is then opened here, not by the daemon.
+        /// Your attribute keys, those in your home unless a file is named; the section is then opened here, not by the daemon.
+        #[arg(long, value_name = "FILE", num_args = 0..=1)]
+        keys: Option<Option<PathBuf>>,
+        /// Let the daemon do the pairings, with the transform key `twinseal outsource` printed, or the only one you have; what
+        /// it returns is checked here.
+        #[arg(long, value_name = "KEY", num_args = 0..=1)]
+        outsource: Option<Option<String>>,
+        /// With `--keys` or `--outsource`: refuse any ledger but this one (hex, as `twinseal verify` prints it).
         #[arg(long)]
-        keys: Option<PathBuf>,
-        /// With `--keys`: refuse any ledger but this one (hex, as `twinseal verify` prints it).
-        #[arg(long, requires = "keys")]
         chain: Option<String>,
         /// Where to write; standard output when absent.
         #[arg(long, short)]
@@ -106,17 +125,86 @@ enum Command {
         #[arg(long, default_value_t = 30)]
         days: u64,
     },
-    /// Issue attribute keys to a reader and write them to a file only you can read.
-    Reader {
-        /// Unique name of the reader.
-        uid: String,
-        /// `name@authority`; repeat for more.
-        #[arg(long = "attribute", required = true)]
-        attributes: Vec<String>,
+    /// Seal a file of any size under a policy, without a daemon: NAME.tsl, NAME.tsh and, for you alone, NAME.tsk.
+    Seal {
+        /// What to seal.
+        file: PathBuf,
+        /// Who may read, e.g. `physician@hospital and epoch@clock <= 2027-01-01`.
+        #[arg(long)]
+        policy: String,
+        /// Public keys of the policy's authorities (`generation-N.pub`); the daemon's when absent.
+        #[arg(long = "authority")]
+        authorities: Vec<PathBuf>,
+        /// What the files are bound to; NAME when absent.
+        #[arg(long)]
+        name: Option<String>,
+        /// NAME.
+        #[arg(long, short)]
+        output: PathBuf,
+    },
+    /// Open a sealed file with your attribute keys.
+    Open {
+        /// NAME, as it was sealed.
+        file: PathBuf,
+        /// Attribute keys; those in your home when absent.
+        #[arg(long)]
+        keys: Option<PathBuf>,
+        /// What the files are bound to; NAME when absent.
+        #[arg(long)]
+        name: Option<String>,
         /// Must not exist yet.
         #[arg(long, short)]
         output: PathBuf,
     },
+    /// Give a sealed file, or a section of your record, another policy without touching its body.
+    #[command(group(clap::ArgGroup::new("what").required(true).args(["file", "record"])))]
+    Rewrap {
+        /// NAME of a sealed file.
+        file: Option<PathBuf>,
+        /// A record instead: 32 hex digits.
+        #[arg(long, requires = "section")]
+        record: Option<String>,
+        /// Which section of the record.
+        #[arg(long, requires = "record")]
+        section: Option<String>,
+        /// Who may read from now on; without it, the same under the authorities' current keys.
+        #[arg(long)]
+        policy: Option<String>,
+        /// Public keys of the policy's authorities (`generation-N.pub`); the daemon's when absent.
+        #[arg(long = "authority")]
+        authorities: Vec<PathBuf>,
+        /// Open the file with these attribute keys; with NAME.tsk when absent.
+        #[arg(long)]
+        keys: Option<PathBuf>,
+        /// What the files are bound to; NAME when absent.
+        #[arg(long)]
+        name: Option<String>,
+    },
+    /// Show who you are to authorities; your identity is made on first use.
+    Identity,
+    /// Your attribute keys: ask for them, renew them, list them.
+    #[command(subcommand)]
+    Attributes(Attributes),
+    /// Leave a transform key with the daemon, so that it does the pairings of `twinseal get --outsource`.
+    Outsource {
+        /// Attribute keys; those in your home when absent.
+        #[arg(long)]
+        keys: Option<PathBuf>,
+        /// Delete this transform key instead.
+        #[arg(long)]
+        forget: Option<String>,
+    },
+    /// Operate an attribute authority, of the daemon or in a folder.
+    Authority {
+        /// Work on this folder of authorities; through the daemon when absent.
+        #[arg(long, global = true)]
+        dir: Option<PathBuf>,
+        #[command(subcommand)]
+        command: AuthorityCommand,
+    },
+    /// Ring-oscillator PUFs, virtual or measured.
+    #[command(subcommand)]
+    Puf(twinseal_puf::cli::Command),
     /// List the boards that are plugged in.
     Boards,
     /// Check this machine: tools, boards, permissions, the daemon.
@@ -125,6 +213,123 @@ enum Command {
     Completions {
         /// For which shell.
         shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Subcommand)]
+enum Attributes {
+    /// Ask authorities for keys, through the daemon.
+    Request {
+        /// `name@authority` or `name=value@authority`; at a clock `epoch@clock`.
+        #[arg(required = true)]
+        attributes: Vec<String>,
+        /// Where keys are kept; in your home when absent.
+        #[arg(long)]
+        keys: Option<PathBuf>,
+        /// Refuse keys under any public key but the one with this id; for one authority at a time.
+        #[arg(long)]
+        key_id: Option<String>,
+        /// Write the request, for one authority, to this file instead of sending it.
+        #[arg(long, short)]
+        out: Option<PathBuf>,
+    },
+    /// Take the answer to a request that travelled as a file.
+    Accept {
+        /// From `twinseal authority issue`.
+        answer: PathBuf,
+        /// Where keys are kept; in your home when absent.
+        #[arg(long)]
+        keys: Option<PathBuf>,
+        /// Refuse keys under any public key but the one with this id.
+        #[arg(long)]
+        key_id: Option<String>,
+    },
+    /// Ask every clock you have keys of for what is new of today's epoch.
+    Renew {
+        /// Where keys are kept; in your home when absent.
+        #[arg(long)]
+        keys: Option<PathBuf>,
+    },
+    /// List the attributes you have keys for.
+    List {
+        /// Where keys are kept; in your home when absent.
+        #[arg(long)]
+        keys: Option<PathBuf>,
+    },
+}
+
+#[derive(Subcommand)]
+enum AuthorityCommand {
+    /// Make an authority.
+    Init {
+        /// As it stands behind the `@`.
+        name: String,
+        /// It certifies the day: `epoch@NAME`.
+        #[arg(long)]
+        clock: bool,
+    },
+    /// Found a threshold authority with others: every member runs this, and all wait for each other. Needs --dir.
+    Ceremony {
+        /// As it stands behind the `@`.
+        name: String,
+        /// A folder all members can write to, empty when the first of them begins.
+        #[arg(long)]
+        shared: PathBuf,
+        /// How many issue together.
+        #[arg(long)]
+        threshold: u8,
+        /// How many there are.
+        #[arg(long)]
+        members: u8,
+        /// Which of them you are, from 1.
+        #[arg(long)]
+        index: u8,
+        /// It certifies the day: `epoch@NAME`.
+        #[arg(long)]
+        clock: bool,
+        /// How long to wait for the others in each round.
+        #[arg(long, default_value_t = 3600)]
+        wait_seconds: u64,
+    },
+    /// Put attributes of a user on the roll.
+    Approve {
+        /// Which authority.
+        name: String,
+        /// 64 hex digits, as `twinseal identity` prints them.
+        user: String,
+        /// `name@authority` or `name=value@authority`.
+        #[arg(required = true)]
+        attributes: Vec<String>,
+        /// For so many days; for good when absent.
+        #[arg(long)]
+        days: Option<u64>,
+    },
+    /// Answer a request that travelled as a file.
+    Issue {
+        /// Which authority.
+        name: String,
+        /// From `twinseal attributes request --out`.
+        request: PathBuf,
+        /// Where the answer goes.
+        #[arg(long, short)]
+        output: PathBuf,
+    },
+    /// Show generations, roll, what waits and what was issued.
+    List {
+        /// Which authority.
+        name: String,
+    },
+    /// Start a new generation: readers must ask again, owners re-encapsulate (`twinseal rewrap`).
+    Rotate {
+        /// Which authority.
+        name: String,
+    },
+    /// Issue nothing more to a user.
+    Revoke {
+        /// Which authority.
+        name: String,
+        /// 64 hex digits.
+        user: String,
     },
 }
 
@@ -183,31 +388,36 @@ fn run(cli: Cli) -> Result<bool, Error> {
                 client.json(&client.post(&path, "application/octet-stream", &bytes)?)?;
             show(cli.json, &report, || report.to_string())
         }
-        Command::Get { record, section, keys, chain, output } => {
+        Command::Get { record, section, keys, outsource, chain, output } => {
             let record = parse_record_number(&record)?;
             let section = SectionName::new(&section)?;
             let client = client(&cli.url, &cli.token_file)?;
-            let plaintext = match keys {
-                Some(keys) => {
-                    if chain.is_none() {
-                        eprintln!(
-                            "twinseal: the ledger is the daemon's word; pin it with --chain (`twinseal verify` prints it)"
-                        );
-                    }
-                    // The daemon and the store are not trusted: nothing is opened that was not verified here.
+            let at = section_path(&record.to_string(), &section);
+            let chain = chain.as_deref();
+            if chain.is_none() && (keys.is_some() || outsource.is_some()) {
+                eprintln!(
+                    "twinseal: the ledger is the daemon's word; pin it with --chain (`twinseal verify` prints it)"
+                );
+            }
+            // The daemon and the store are not trusted: nothing is opened that was not verified here.
+            let plaintext = match (outsource, keys) {
+                (Some(name), _) => {
+                    let home = home(cli.home.as_deref(), false)?;
+                    let name = name.map_or_else(|| home.only_transform_key(), Ok)?;
+                    let key = home.retrieving(&name)?;
+                    let path = format!("{at}/transformed?key={}", percent(&name));
+                    let answer = TransformedSection::from_bytes(&client.get(&path)?)?;
+                    verify::open_transformed(record, &answer, chain, &section, &key)?
+                }
+                (None, Some(keys)) => {
+                    let keys = reader_keys(keys, cli.home.as_deref())?;
                     let evidence: Evidence =
                         client.json(&client.get(&format!("/v1/records/{record}/evidence"))?)?;
                     let blob = client.get(&format!("/v1/records/{record}"))?;
-                    verify::open(
-                        record,
-                        &blob,
-                        &evidence,
-                        chain.as_deref(),
-                        &section,
-                        &folder::read_secret(&keys)?,
-                    )?
+                    let body = client.get(&format!("{at}/body"))?;
+                    verify::open(record, &blob, &body, &evidence, chain, &section, &keys)?
                 }
-                None => client.get(&format!("/v1/records/{record}/sections/{section}"))?.into(),
+                (None, None) => client.get(&at)?.into(),
             };
             match output {
                 Some(path) => folder::write_secret(&path, &plaintext)?,
@@ -220,7 +430,12 @@ fn run(cli: Cli) -> Result<bool, Error> {
             let client = client(&cli.url, &cli.token_file)?;
             let evidence: Evidence = client.json(&client.get(&format!("/v1/records/{record}/evidence"))?)?;
             let blob = client.get(&format!("/v1/records/{record}"))?;
-            let verdict = verify::verify(record, &blob, &evidence, chain.as_deref())?;
+            let (verdict, signed) = verify::verify(record, &blob, &evidence, chain.as_deref())?;
+            for section in &signed.sections {
+                section.ciphertext()?;
+                let at = section_path(&record.to_string(), &section.name);
+                section.check_body(&client.get(&format!("{at}/body"))?)?;
+            }
             show(cli.json, &verdict, || verdict.to_string())
         }
         Command::Predict { record, method } => {
@@ -233,19 +448,74 @@ fn run(cli: Cli) -> Result<bool, Error> {
         Command::Lease { size_bytes, days } => {
             let client = client(&cli.url, &cli.token_file)?;
             let request = LeaseRequest { size_bytes, duration_ms: days.saturating_mul(86_400_000) };
-            let body = serde_json::to_vec(&request).map_err(|_| Error::Malformed)?;
-            let report: LeaseReport =
-                client.json(&client.post("/v1/leases", "application/json", &body)?)?;
+            let report: LeaseReport = client.json(&post_json(&client, "/v1/leases", &request)?)?;
             show(cli.json, &report, || report.to_string())
         }
-        Command::Reader { uid, attributes, output } => {
+        Command::Seal { file: input, policy, authorities, name, output } => {
+            let authorities = public_keys(&cli.url, &authorities)?;
+            let sealed = file::seal(&input, &output, name.as_deref(), &policy, &authorities, &*entropy())?;
+            show(cli.json, &sealed, || sealed.to_string())
+        }
+        Command::Open { file: base, keys, name, output } => {
+            let bytes =
+                file::open(&base, name.as_deref(), &reader_keys(keys, cli.home.as_deref())?, &output)?;
+            let value = json!({ "bytes": bytes, "output": output.display().to_string() });
+            show(cli.json, &value, || format!("{bytes} bytes in {}", output.display()))
+        }
+        Command::Rewrap { file: Some(base), policy, authorities, keys, name, .. } => {
+            let keys = keys.map(|path| reader_keys(Some(path), None)).transpose()?;
+            let (policy, authorities) = (policy.as_deref(), public_keys(&cli.url, &authorities)?);
+            let sealed =
+                file::rewrap(&base, name.as_deref(), keys.as_ref(), policy, &authorities, &*entropy())?;
+            show(cli.json, &sealed, || sealed.to_string())
+        }
+        Command::Rewrap { record, section, policy, .. } => {
+            let record = parse_record_number(&record.unwrap_or_default())?;
+            let section = SectionName::new(&section.unwrap_or_default())?;
             let client = client(&cli.url, &cli.token_file)?;
-            let body =
-                serde_json::to_vec(&ReaderRequest { uid, attributes }).map_err(|_| Error::Malformed)?;
-            let keys = zeroize::Zeroizing::new(client.post("/v1/readers", "application/json", &body)?);
-            folder::write_secret(&output, &keys)?;
-            let written = json!({ "keys": output.display().to_string() });
-            show(cli.json, &written, || format!("attribute keys written to {}", output.display()))
+            let path = format!("{}/rewrap", section_path(&record.to_string(), &section));
+            let report: PutReport = client.json(&post_json(&client, &path, &RewrapRequest { policy })?)?;
+            show(cli.json, &report, || report.to_string())
+        }
+        Command::Identity => {
+            let home = home(cli.home.as_deref(), true)?;
+            let user = home.identity().user()?.to_string();
+            show(cli.json, &json!({ "user": user }), || format!("user {user}"))
+        }
+        Command::Attributes(command) => attributes(command, &cli.url, cli.home.as_deref(), cli.json),
+        Command::Outsource { keys, forget } => {
+            let home = home(cli.home.as_deref(), false)?;
+            let client = Client::new(&cli.url, "");
+            let (now_ms, entropy) = (SystemClock.now_ms(), entropy());
+            let name = match forget {
+                Some(name) => {
+                    let wish = transform::forget(&name, home.identity(), now_ms, &*entropy)?;
+                    client.post(&format!("/v1/transform-keys/{}/forget", percent(&name)), OCTETS, &wish)?;
+                    home.forget(&name)?;
+                    name
+                }
+                None => {
+                    let path = keys.unwrap_or_else(|| home.keys_path());
+                    let (name, key) = home.outsource(&home.keys(&path)?)?;
+                    let upload = transform::keep(&key, home.identity(), now_ms, &*entropy)?;
+                    client.put(&format!("/v1/transform-keys/{name}"), OCTETS, &upload)?;
+                    name
+                }
+            };
+            show(cli.json, &json!({ "transform_key": name }), || format!("transform key {name}"))
+        }
+        Command::Authority { dir, command } => {
+            let report = match dir {
+                Some(dir) => operate_folder(command, &dir)?,
+                None => operate_daemon(command, &client(&cli.url, &cli.token_file)?)?,
+            };
+            show(cli.json, &report, || report.to_string())
+        }
+        Command::Puf(twinseal_puf::cli::Command::Evaluate(evaluate)) => {
+            let (report, plots) = evaluate.run()?;
+            plots.iter().for_each(|path| eprintln!("wrote {}", path.display()));
+            show(cli.json, &report, || report.to_string())?;
+            Ok(report.passed())
         }
         Command::Boards => {
             let boards = engines::discover()?;
@@ -269,6 +539,186 @@ fn run(cli: Cli) -> Result<bool, Error> {
             Ok(true)
         }
     }
+}
+
+/// A person's own commands.
+fn attributes(command: Attributes, url: &str, dir: Option<&Path>, json: bool) -> Result<bool, Error> {
+    let home = home(dir, false)?;
+    let client = Client::new(url, "");
+    let ask = |claims: &[Claim], path: &Path, key_id: Option<&str>| {
+        let mut taken = Vec::new();
+        for (authority, request) in home.requests(claims, &home.keys(path)?, SystemClock.now_ms())? {
+            let at = format!("/v1/authorities/{}/requests", percent(&authority));
+            taken.push(home.accept(&client.post(&at, OCTETS, &request)?, key_id, path)?);
+        }
+        Ok::<_, Error>(taken)
+    };
+    let path = |keys: Option<PathBuf>| keys.unwrap_or_else(|| home.keys_path());
+    let (taken, path) = match command {
+        Attributes::Request { attributes, keys, key_id, out } => {
+            let claims = attributes.iter().map(|a| a.parse()).collect::<Result<Vec<Claim>, _>>()?;
+            let path = path(keys);
+            if let Some(out) = out {
+                let requests = home.requests(&claims, &home.keys(&path)?, SystemClock.now_ms())?;
+                let [(authority, request)] = &requests[..] else {
+                    let reason = "--out is for one authority; make a request for each".into();
+                    return Err(Error::BadUpload { reason });
+                };
+                folder::write_secret(&out, request)?;
+                let out = out.display().to_string();
+                let value = json!({ "authority": authority, "request": out });
+                return show(json, &value, || format!("request to {authority} written to {out}"));
+            }
+            (ask(&claims, &path, key_id.as_deref())?, path)
+        }
+        Attributes::Accept { answer, keys, key_id } => {
+            let path = path(keys);
+            (vec![home.accept(&read(&answer)?, key_id.as_deref(), &path)?], path)
+        }
+        Attributes::Renew { keys } => {
+            let path = path(keys);
+            (ask(&home.renewals(&home.keys(&path)?)?, &path, None)?, path)
+        }
+        Attributes::List { keys } => {
+            let held = home.keys(&path(keys))?;
+            let list: Vec<_> = held
+                .keys
+                .iter()
+                .map(|k| json!({ "attribute": k.attribute().to_string(), "key_id": k.key_id().to_string() }))
+                .collect();
+            let text = || {
+                let line =
+                    |k: &twinseal_abe::AttributeKey| format!("{}  under {}", k.attribute(), k.key_id());
+                held.keys.iter().map(line).collect::<Vec<_>>().join("\n")
+            };
+            return show(json, &list, text);
+        }
+    };
+    let answers: Vec<_> =
+        taken.iter().map(|(from, keys)| json!({ "authority": from, "keys": keys })).collect();
+    let value = json!({ "file": path.display().to_string(), "answers": answers });
+    show(json, &value, || {
+        let line = |(from, keys): &(String, usize)| format!("{keys} keys of {from}");
+        let lines: Vec<_> = taken.iter().map(line).collect();
+        format!("{}\nin {}", lines.join("\n"), path.display())
+    })
+}
+
+fn operate_daemon(command: AuthorityCommand, client: &Client) -> Result<Report, Error> {
+    let at = |name: &str, rest: &str| format!("/v1/authorities/{}{rest}", percent(name));
+    let answer = match command {
+        AuthorityCommand::Init { name, clock } => {
+            post_json(client, "/v1/authorities", &AuthorityRequest { name, clock })?
+        }
+        AuthorityCommand::Ceremony { .. } => {
+            let reason =
+                "a ceremony needs --dir: stop the daemon, hold it, and start the daemon again".into();
+            return Err(Error::Config { reason });
+        }
+        AuthorityCommand::Approve { name, user, attributes, days } => {
+            let approval = Approval { user, attributes, until_ms: days.map(in_days) };
+            post_json(client, &at(&name, "/approvals"), &approval)?
+        }
+        AuthorityCommand::Issue { name, request, output } => {
+            let answer = client.post(&at(&name, "/requests"), OCTETS, &read(&request)?)?;
+            folder::write_secret(&output, &answer)?;
+            client.get(&at(&name, ""))?
+        }
+        AuthorityCommand::List { name } => client.get(&at(&name, ""))?,
+        AuthorityCommand::Rotate { name } => client.post(&at(&name, "/rotate"), OCTETS, b"")?,
+        AuthorityCommand::Revoke { name, user } => {
+            client.delete(&at(&name, &format!("/users/{}", percent(&user))))?
+        }
+    };
+    client.json(&answer)
+}
+
+fn operate_folder(command: AuthorityCommand, dir: &Path) -> Result<Report, Error> {
+    let mut authorities = Authorities::open(dir)?;
+    let entropy = entropy();
+    let rng = &mut Rng(&*entropy);
+    let now_ms = SystemClock.now_ms();
+    let authority = match command {
+        AuthorityCommand::Init { name, clock } => authorities.init(&name, clock, rng)?,
+        AuthorityCommand::Ceremony { name, shared, threshold, members, index, clock, wait_seconds } => {
+            let patience = Duration::from_secs(wait_seconds);
+            let terms = Terms { name, threshold, members, index, patience };
+            authorities.found(&shared, &terms, clock, rng)?
+        }
+        AuthorityCommand::Approve { name, user, attributes, days } => {
+            let authority = authorities.get_mut(&name)?;
+            authority.approve(&user, &attributes, days.map(in_days))?;
+            authority
+        }
+        AuthorityCommand::Issue { name, request, output } => {
+            let authority = authorities.get_mut(&name)?;
+            let request = Request::open(&read(&request)?)?;
+            let answer = authority.answer(&request, now_ms, MAX_FILE_AGE_MS, rng)?;
+            folder::write_secret(&output, &answer)?;
+            authority
+        }
+        AuthorityCommand::List { name } => authorities.get_mut(&name)?,
+        AuthorityCommand::Rotate { name } => {
+            let authority = authorities.get_mut(&name)?;
+            authority.rotate(rng)?;
+            authority
+        }
+        AuthorityCommand::Revoke { name, user } => {
+            let authority = authorities.get_mut(&name)?;
+            authority.revoke(&user, now_ms)?;
+            authority
+        }
+    };
+    Ok(authority.report())
+}
+
+/// Public keys from files, or the current ones of the daemon's authorities.
+fn public_keys(url: &str, files: &[PathBuf]) -> Result<Vec<twinseal_abe::PublicKey>, Error> {
+    if !files.is_empty() {
+        return files.iter().map(|path| Ok(twinseal_abe::PublicKey::from_bytes(&read(path)?)?)).collect();
+    }
+    let client = Client::new(url, "");
+    let published: Vec<Published> = client.json(&client.get("/v1/authorities")?)?;
+    let current = published.iter().filter(|key| key.current);
+    current
+        .map(|key| {
+            let bytes = hex::decode(&key.public_key).map_err(|_| Error::Malformed)?;
+            Ok(twinseal_abe::PublicKey::from_bytes(&bytes)?)
+        })
+        .collect()
+}
+
+fn reader_keys(path: Option<PathBuf>, dir: Option<&Path>) -> Result<ReaderKeys, Error> {
+    match path {
+        Some(path) => ReaderKeys::from_bytes(&folder::read_secret(&path)?),
+        None => {
+            let home = home(dir, false)?;
+            home.keys(&home.keys_path())
+        }
+    }
+}
+
+fn in_days(days: u64) -> u64 {
+    SystemClock.now_ms().saturating_add(days.saturating_mul(86_400_000))
+}
+
+/// The home of whoever runs this, `~/.twinseal` unless told otherwise.
+fn home(dir: Option<&Path>, create: bool) -> Result<Home, Error> {
+    let default = || std::env::var_os("HOME").map(|home| Path::new(&home).join(".twinseal"));
+    let dir = dir
+        .map(Path::to_owned)
+        .or_else(default)
+        .ok_or_else(|| Error::Config { reason: "there is no HOME; name your folder with --home".into() })?;
+    Home::open(&dir, create)
+}
+
+fn section_path(record: &str, section: &SectionName) -> String {
+    format!("/v1/records/{record}/sections/{}", percent(section.as_str()))
+}
+
+fn post_json<T: serde::Serialize>(client: &Client, path: &str, value: &T) -> Result<Vec<u8>, Error> {
+    let body = serde_json::to_vec(value).map_err(|_| Error::Malformed)?;
+    client.post(path, "application/json", &body)
 }
 
 fn client(url: &str, token_file: &Path) -> Result<Client, Error> {

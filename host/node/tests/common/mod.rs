@@ -72,6 +72,22 @@ impl Daemon {
         (field("code"), field("message"))
     }
 
+    /// A person with a home of their own, vouched for by the authorities of `claims`, who asked for their keys; the home.
+    pub fn reader(&self, home: &Path, claims: &[&str]) -> PathBuf {
+        let user = self.user(home);
+        for claim in claims {
+            let authority = claim.split('@').nth(1).expect("an authority");
+            self.json(&["authority", "approve", authority, &user, claim]);
+        }
+        self.json(&[&["--home", utf8(home), "attributes", "request"], claims].concat());
+        home.join("attributes.keys")
+    }
+
+    /// The user id of the identity in `home`.
+    pub fn user(&self, home: &Path) -> String {
+        self.json(&["--home", utf8(home), "identity"])["user"].as_str().expect("a user").to_owned()
+    }
+
     /// SIGTERM; the exit status.
     pub fn terminate(mut self) -> Option<i32> {
         let pid = self.child.id().to_string();

@@ -1,0 +1,239 @@
+//! 512 rings of LUTs and the two counters that read a pair of them (docs/decisions/0005-puf-and-vault.md).
+//!
+//! Pair `j` is ring `2 j` against ring `2 j + 1`: the same half of two tiles side by side. Bits 0 to 2 of the pair choose
+//! the tiles' columns, bit 3 the half, bits 4 to 7 the row. A ring has a row and a column enable at its first LUT, so only
+//! one pair runs and nothing is decoded ring by ring. What leaves a tile is the and of its two rings, an idle one being
+//! one, so that no loop is loaded by the way to the counters. Each side of the pair clocks a counter of its own.
+//!
+//! A simulated array has an accumulator in place of each counter, with a step for every ring.
+
+use std::fmt::Write as _;
+
+use rust_hdl_core::prelude::*;
+
+/// Rings of the array.
+pub const RINGS: usize = 512;
+/// Bits of the accumulator below the count.
+const FRACTION_BITS: u32 = 16;
+const COLUMN_PAIRS: usize = 8;
+const ROWS: usize = 16;
+
+/// Where the tiles of the array are: the left and right column of each column pair, and the first of 16 rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    columns: [(u8, u8); COLUMN_PAIRS],
+    first_row: u8,
+}
+
+/// In the middle of the HX8K, between its two columns of block RAM.
+pub const HX8K: Place = Place {
+    columns: [(9, 10), (11, 12), (13, 14), (15, 16), (17, 18), (19, 20), (21, 22), (23, 24)],
+    first_row: 9,
+};
+/// In the middle of the UP5K, around its columns of block RAM at 6 and 19.
+pub const UP5K: Place = Place {
+    columns: [(3, 4), (7, 8), (9, 10), (11, 12), (13, 14), (15, 16), (17, 18), (20, 21)],
+    first_row: 7,
+};
+
+/// What a ring is made of.
+#[derive(Clone, Debug)]
+enum Kind {
+    /// Steps in 2^-16 edges a clock.
+    Simulated(Vec<u32>),
+    /// LUTs.
+    Placed(Place),
+}
+
+/// The array. `pair` is steady from a clock before `run` to a clock after it, `clear` comes when no ring runs, and the
+/// counts are steady from two clocks after `run`.
+#[derive(LogicBlock)]
+pub struct Rings {
+    /// Clock of the window, not of the rings.
+    pub clock: Signal<In, Clock>,
+    /// Which pair.
+    pub pair: Signal<In, Bits<8>>,
+    /// Both rings run and are counted for as many clocks as this is high.
+    pub run: Signal<In, Bit>,
+    /// Both counts become zero.
+    pub clear: Signal<In, Bit>,
+    /// Edges of ring `2 pair`, modulo 2^16.
+    pub first: Signal<Out, Bits<16>>,
+    /// Edges of ring `2 pair + 1`, modulo 2^16.
+    pub second: Signal<Out, Bits<16>>,
+    _kind: Kind,
+    _running: bool,
+    _clearing: bool,
+    _sums: [u32; 2],
+}
+
+impl Rings {
+    /// An array of accumulators: `steps` in 2^-16 edges a clock, for each of the [`RINGS`]. After a window they show
+    /// `step * clocks >> 16`.
+    pub fn simulated(steps: Vec<u32>) -> Self {
+        assert_eq!(steps.len(), RINGS, "a step for every ring");
+        Self::new(Kind::Simulated(steps))
+    }
+
+    /// An array of LUTs at their places; rust-hdl cannot simulate it.
+    pub fn placed(place: Place) -> Self {
+        Self::new(Kind::Placed(place))
+    }
+
+    fn new(kind: Kind) -> Self {
+        Self {
+            clock: Default::default(),
+            pair: Default::default(),
+            run: Default::default(),
+            clear: Default::default(),
+            first: Default::default(),
+            second: Default::default(),
+            _kind: kind,
+            _running: false,
+            _clearing: false,
+            _sums: [0; 2],
+        }
+    }
+}
+
+impl Logic for Rings {
+    fn update(&mut self) {
+        let Kind::Simulated(steps) = &self._kind else { return };
+        if self.clock.pos_edge() {
+            let pair = self.pair.val().index();
+            for (sum, step) in self._sums.iter_mut().zip(&steps[2 * pair..]) {
+                if self._clearing {
+                    *sum = 0;
+                } else if self._running {
+                    *sum = sum.wrapping_add(*step);
+                }
+            }
+            self._running = self.run.val();
+            self._clearing = self.clear.val();
+        }
+        self.first.next = u64::from(self._sums[0] >> FRACTION_BITS).into();
+        self.second.next = u64::from(self._sums[1] >> FRACTION_BITS).into();
+    }
+
+    fn connect(&mut self) {
+        self.first.connect();
+        self.second.connect();
+    }
+
+    fn hdl(&self) -> Verilog {
+        match &self._kind {
+            Kind::Simulated(steps) => {
+                Verilog::Wrapper(Wrapper { code: simulated(steps), cores: String::new() })
+            }
+            Kind::Placed(place) => Verilog::Wrapper(Wrapper { code: placed(place), cores: LUT.into() }),
+        }
+    }
+}
+
+/// What yosys has to know of the primitive before `synth_ice40` brings its own.
+const LUT: &str = "
+(* blackbox *) module SB_LUT4(output O, input I0, input I1, input I2, input I3);
+   parameter [15:0] LUT_INIT = 16'h0000;
+endmodule
+";
+
+/// `steps` is public to Verilator: a virtual board puts its silicon there.
+fn simulated(steps: &[u32]) -> String {
+    let mut code = format!(
+        "
+reg [31:0] steps [0:{}] /* verilator public_flat_rw */;
+reg [31:0] sum_first, sum_second;
+reg running, clearing;
+assign first = sum_first[31:{FRACTION_BITS}];
+assign second = sum_second[31:{FRACTION_BITS}];
+initial begin
+   sum_first = 0;
+   sum_second = 0;
+   running = 0;
+   clearing = 0;
+",
+        RINGS - 1
+    );
+    for (ring, step) in steps.iter().enumerate() {
+        let _ = writeln!(code, "   steps[{ring}] = {step};");
+    }
+    code.push_str(
+        "end
+always @(posedge clock) begin
+   running <= run;
+   clearing <= clear;
+   if (clearing) begin
+      sum_first <= 0;
+      sum_second <= 0;
+   end else if (running) begin
+      sum_first <= sum_first + steps[{pair, 1'b0}];
+      sum_second <= sum_second + steps[{pair, 1'b1}];
+   end
+end
+",
+    );
+    code
+}
+
+fn placed(place: &Place) -> String {
+    let mut code = String::from(
+        "
+reg [31:0] row;
+reg [7:0] column;
+reg clearing;
+always @(posedge clock) begin
+   row <= run ? 32'd1 << {pair[7:4], pair[3]} : 32'd0;
+   column <= 8'd1 << pair[2:0];
+   clearing <= clear;
+end
+",
+    );
+    let tiles = ROWS * COLUMN_PAIRS;
+    for side in ["first", "second"] {
+        let _ = writeln!(code, "(* keep *) wire [{}:0] {side}_tile;", tiles - 1);
+    }
+    for tile in 0..tiles {
+        let (row, column) = (tile / COLUMN_PAIRS, tile % COLUMN_PAIRS);
+        let (left, right) = place.columns[column];
+        let y = usize::from(place.first_row) + row;
+        for (side, x) in [("first", left), ("second", right)] {
+            for half in 0..2 {
+                let name = format!("{side}_{tile}_{half}");
+                let bel = |lc: usize| format!("(* keep, BEL = \"X{x}/Y{y}/lc{}\" *)", 3 * half + lc);
+                let _ = write!(
+                    code,
+                    "\
+(* keep *) wire {name}_a, {name}_b, {name}_c;
+{} SB_LUT4 #(.LUT_INIT(16'h7f7f)) {name}_0 (.O({name}_a), .I0({name}_c), .I1(row[{}]), .I2(column[{column}]), .I3(1'b0));
+{} SB_LUT4 #(.LUT_INIT(16'h5555)) {name}_1 (.O({name}_b), .I0({name}_a), .I1(1'b0), .I2(1'b0), .I3(1'b0));
+{} SB_LUT4 #(.LUT_INIT(16'h5555)) {name}_2 (.O({name}_c), .I0({name}_b), .I1(1'b0), .I2(1'b0), .I3(1'b0));
+",
+                    bel(0),
+                    2 * row + half,
+                    bel(1),
+                    bel(2)
+                );
+            }
+            let name = format!("{side}_{tile}");
+            let _ = writeln!(
+                code,
+                "(* keep, BEL = \"X{x}/Y{y}/lc6\" *) SB_LUT4 #(.LUT_INIT(16'h8888)) {name}_and \
+                 (.O({side}_tile[{tile}]), .I0({name}_0_c), .I1({name}_1_c), .I2(1'b0), .I3(1'b0));"
+            );
+        }
+    }
+    for side in ["first", "second"] {
+        let _ = write!(
+            code,
+            "
+wire {side}_ring = &{side}_tile;
+reg [15:0] {side}_count;
+assign {side} = {side}_count;
+always @(posedge {side}_ring or posedge clearing)
+   if (clearing) {side}_count <= 0;
+   else {side}_count <= {side}_count + 1;
+"
+        );
+    }
+    code
+}

@@ -1,0 +1,209 @@
+//! The roll, the log and the generations, without a daemon.
+
+use super::request::{Accepted, accept as accept_any};
+use super::*;
+use crate::identity::Identity;
+use crate::statement::MAX_AGE_MS;
+use twinseal_driver::Provider;
+use zeroize::Zeroizing;
+
+const DAY_MS: u64 = 86_400_000;
+const NOW_MS: u64 = 20_000 * DAY_MS + 1;
+
+fn person(seed: u8) -> Identity {
+    let provider = Provider::software_with_root(Zeroizing::new([seed; 32]));
+    Identity::new(provider.derive, "person").unwrap()
+}
+
+fn open(dir: &Path) -> Authorities {
+    Authorities::open(dir).unwrap()
+}
+
+fn ask(who: &Identity, authority: &str, claims: &[&str], now_ms: u64) -> Request {
+    let claims: Vec<Claim> = claims.iter().map(|c| c.parse().unwrap()).collect();
+    let entropy = Provider::software().entropy;
+    Request::open(&Request::sign(who, authority, &claims, None, now_ms, &*entropy).unwrap()).unwrap()
+}
+
+fn answer(room: &mut Authority, request: &Request, now_ms: u64) -> Result<Vec<u8>, Error> {
+    room.answer(request, now_ms, MAX_AGE_MS, &mut Rng(&*Provider::software().entropy))
+}
+
+fn approve(room: &mut Authority, who: &Identity, claims: &[&str], until_ms: Option<u64>) {
+    let claims: Vec<String> = claims.iter().map(|c| (*c).into()).collect();
+    room.approve(who.user().unwrap().as_str(), &claims, until_ms).unwrap();
+}
+
+/// The keys of an answer from one issuer.
+fn accept(
+    who: &Identity,
+    answer: &[u8],
+    key_id: Option<&str>,
+) -> Result<(abe::PublicKey, crate::reader::ReaderKeys), Error> {
+    match accept_any(who, answer, key_id)? {
+        Accepted::Keys(public_key, keys) => Ok((*public_key, keys)),
+        Accepted::Parts(..) => panic!("parts of keys"),
+    }
+}
+
+fn code<T>(result: Result<T, Error>) -> String {
+    result.err().unwrap().code().to_owned()
+}
+
+#[test]
+fn the_roll_decides_and_the_log_remembers() {
+    let dir = tempfile::tempdir().unwrap();
+    let entropy = Provider::software().entropy;
+    let (mira, eve) = (person(1), person(2));
+    let mut all = open(dir.path());
+    let room = all.init("hospital", false, &mut Rng(&*entropy)).unwrap();
+
+    let request = ask(&mira, "hospital", &["doctor@hospital", "grade=3@hospital"], NOW_MS);
+    assert_eq!(code(answer(room, &request, NOW_MS)), "TSL-NOD-034");
+    assert_eq!(room.report().pending.len(), 1, "it waits for the operator");
+    assert_eq!(code(answer(room, &request, NOW_MS)), "TSL-NOD-034");
+    assert_eq!(room.report().pending.len(), 1, "once");
+    approve(room, &mira, &["doctor@hospital", "grade=3@hospital"], None);
+    assert!(room.report().pending.is_empty());
+
+    let sealed = answer(room, &request, NOW_MS).unwrap();
+    let (public_key, keys) = accept(&mira, &sealed, None).unwrap();
+    assert_eq!((public_key.id(), keys.keys.len()), (room.public_key().id(), 1 + 33));
+    assert_eq!(code(accept(&eve, &sealed, None)), "TSL-NOD-038", "nobody else can open it");
+    assert_eq!(code(accept(&mira, &sealed, Some("00"))), "TSL-NOD-039");
+
+    assert_eq!(code(answer(room, &request, NOW_MS)), "TSL-NOD-033", "a replay");
+    let late = ask(&mira, "hospital", &["doctor@hospital"], NOW_MS);
+    assert_eq!(code(answer(room, &late, NOW_MS + MAX_AGE_MS + 1)), "TSL-NOD-032");
+    let astray = ask(&mira, "institute", &["doctor@hospital"], NOW_MS);
+    assert_eq!(code(answer(room, &astray, NOW_MS)), "TSL-NOD-025");
+    let other = ask(&mira, "hospital", &["chief@hospital"], NOW_MS);
+    assert_eq!(code(answer(room, &other, NOW_MS)), "TSL-NOD-034");
+    let higher = ask(&mira, "hospital", &["grade=4@hospital"], NOW_MS);
+    assert_eq!(code(answer(room, &higher, NOW_MS)), "TSL-NOD-034", "another value is another claim");
+    for part in ["grade#0@hospital", "doctor@institute"] {
+        let part = ask(&mira, "hospital", &[part], NOW_MS);
+        assert_eq!(code(answer(room, &part, NOW_MS)), "TSL-NOD-043");
+    }
+
+    assert_eq!(code(Authorities::open(dir.path())), "TSL-NOD-042", "one process at a time");
+    drop(all);
+    let mut all = open(dir.path());
+    let room = all.get_mut("hospital").unwrap();
+    assert_eq!(code(answer(room, &request, NOW_MS)), "TSL-NOD-033", "a replay after a restart");
+    assert_eq!(room.report().issued.len(), 1);
+
+    room.revoke(mira.user().unwrap().as_str(), NOW_MS).unwrap();
+    let again = ask(&mira, "hospital", &["doctor@hospital"], NOW_MS);
+    assert_eq!(code(answer(room, &again, NOW_MS)), "TSL-NOD-035");
+    approve(room, &mira, &["doctor@hospital"], Some(NOW_MS + 1));
+    answer(room, &again, NOW_MS).unwrap();
+    let after = ask(&mira, "hospital", &["doctor@hospital"], NOW_MS + 1);
+    assert_eq!(code(answer(room, &after, NOW_MS + 1)), "TSL-NOD-034", "the approval has ended");
+}
+
+#[test]
+fn a_rotation_keeps_the_public_key_and_forgets_the_master_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let entropy = Provider::software().entropy;
+    let mira = person(1);
+    let mut all = open(dir.path());
+    all.init("hospital", false, &mut Rng(&*entropy)).unwrap();
+    assert_eq!(code(all.init("hospital", false, &mut Rng(&*entropy))), "TSL-NOD-041");
+    let room = all.get_mut("hospital").unwrap();
+    approve(room, &mira, &["doctor@hospital"], None);
+    let old = room.public_key();
+    room.rotate(&mut Rng(&*entropy)).unwrap();
+    assert_ne!(room.public_key().id(), old.id());
+    let generations = room.published();
+    assert_eq!(generations.iter().map(|g| g.current).collect::<Vec<_>>(), [false, true]);
+    assert_eq!(generations[0].key_id, old.id().to_string());
+    assert!(!dir.path().join("hospital/generation-1.key").exists());
+
+    let request = ask(&mira, "hospital", &["doctor@hospital"], NOW_MS);
+    let (public_key, keys) = accept(&mira, &answer(room, &request, NOW_MS).unwrap(), None).unwrap();
+    assert_eq!(public_key.id(), room.public_key().id(), "the roll outlives the rotation");
+    assert!(keys.keys[0].verify(&old).is_err());
+    drop(all);
+    assert_eq!(open(dir.path()).get("hospital").unwrap().published().len(), 2);
+
+    let public = dir.path().join("hospital/generation-2.pub");
+    let bytes = std::fs::read(&public).unwrap();
+    std::fs::write(&public, old.to_bytes()).unwrap();
+    assert_eq!(code(Authorities::open(dir.path())), "TSL-NOD-017");
+    std::fs::write(&public, bytes).unwrap();
+    std::fs::remove_file(dir.path().join("hospital/generation-2.key")).unwrap();
+    assert_eq!(code(Authorities::open(dir.path())), "TSL-NOD-027");
+}
+
+#[test]
+fn a_clock_gives_the_epoch_of_the_day_and_only_what_is_new_of_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let entropy = Provider::software().entropy;
+    let mira = person(1);
+    let mut all = open(dir.path());
+    let room = all.init("clock", true, &mut Rng(&*entropy)).unwrap();
+    approve(room, &mira, &["epoch@clock"], None);
+    let request = ask(&mira, "clock", &["epoch@clock"], NOW_MS);
+    let (_, keys) = accept(&mira, &answer(room, &request, NOW_MS).unwrap(), None).unwrap();
+    let names: Vec<String> = keys.keys.iter().map(|k| k.attribute().to_string()).collect();
+    assert_eq!(names.len(), 33);
+    assert_eq!(names[32], format!("epoch#{:032b}@clock", 20_000));
+
+    for chosen in ["epoch=20001@clock", "epoch=2030-01-01@clock", "epoch#0@clock"] {
+        let request = ask(&mira, "clock", &[chosen], NOW_MS);
+        assert_eq!(code(answer(room, &request, NOW_MS)), "TSL-NOD-043", "{chosen}");
+        assert_eq!(code(room.approve(mira.user().unwrap().as_str(), &[chosen.into()], None)), "TSL-NOD-043");
+    }
+
+    let tomorrow_ms = NOW_MS + DAY_MS;
+    let claims = ["epoch@clock".parse().unwrap()];
+    let held = keys.newest_epoch("clock");
+    assert_eq!(held, Some((20_000, room.public_key().id().to_string())));
+    let renewal = Request::sign(&mira, "clock", &claims, held.clone(), tomorrow_ms, &*entropy).unwrap();
+    let sealed = answer(room, &Request::open(&renewal).unwrap(), tomorrow_ms).unwrap();
+    let (_, new) = accept(&mira, &sealed, None).unwrap();
+    let new: Vec<String> = new.keys.iter().map(|k| k.attribute().to_string()).collect();
+    // 20000 is even, so that 20001 differs in its last bit alone.
+    assert_eq!(new, [format!("epoch#{:032b}@clock", 20_001)]);
+
+    room.rotate(&mut Rng(&*entropy)).unwrap();
+    let renewal = Request::sign(&mira, "clock", &claims, held, tomorrow_ms, &*entropy).unwrap();
+    let sealed = answer(room, &Request::open(&renewal).unwrap(), tomorrow_ms).unwrap();
+    let (_, all) = accept(&mira, &sealed, None).unwrap();
+    assert_eq!(all.keys.len(), 33, "of the new generation nothing is at hand");
+
+    room.revoke(mira.user().unwrap().as_str(), NOW_MS).unwrap();
+    let request = ask(&mira, "clock", &["epoch@clock"], tomorrow_ms);
+    assert_eq!(code(answer(room, &request, tomorrow_ms)), "TSL-NOD-035");
+}
+
+#[test]
+fn nobody_asks_in_anothers_name() {
+    let (mira, eve) = (person(1), person(2));
+    let entropy = Provider::software().entropy;
+    let claims = ["doctor@hospital".parse().unwrap()];
+    let honest = Request::sign(&mira, "hospital", &claims, None, NOW_MS, &*entropy).unwrap();
+    // Eve signs, with her own key, a request that names Mira.
+    let said = crate::statement::Statement::from_bytes(&honest).unwrap();
+    let forged = said.resigned(super::request::DOMAIN, &eve).to_bytes().unwrap();
+    assert_eq!(code(Request::open(&forged)), "TSL-NOD-036");
+    let mut altered = honest.clone();
+    let at = altered.windows(6).position(|w| w == b"doctor").unwrap();
+    altered[at] = b'D';
+    assert_eq!(code(Request::open(&altered)), "TSL-NOD-031");
+    assert_eq!(code(Request::open(&vec![0; super::request::MAX_REQUEST_BYTES + 1])), "TSL-NOD-030");
+}
+
+#[test]
+fn a_line_that_was_cut_off_is_dropped_and_a_damaged_one_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("issued.log");
+    let line = Issued { time_ms: 1, user: "u".into(), claims: vec![], generation: 1, request: "00".into() };
+    let whole = format!("{}\n", serde_json::to_string(&line).unwrap());
+    std::fs::write(&path, format!("{whole}{{\"time")).unwrap();
+    assert_eq!(read_log(&path).unwrap().len(), 1);
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), whole);
+    std::fs::write(&path, format!("{{}}\n{whole}")).unwrap();
+    assert_eq!(code(read_log(&path)), "TSL-NOD-017");
+}
