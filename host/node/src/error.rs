@@ -334,6 +334,31 @@ pub enum Error {
         /// How many.
         count: usize,
     },
+    /// Something a reader's token does not allow.
+    #[error(
+        "a reader's token fetches what is sealed and nothing else; open it here with `--keys` or `--outsource`, or ask the owner"
+    )]
+    OwnersOnly,
+    /// A request body past a limit that nobody sets.
+    #[error("the request is larger than {limit} bytes, the most of its kind; send fewer attributes or keys at once")]
+    RequestTooLarge {
+        /// The limit.
+        limit: usize,
+    },
+    /// An authority under another public key than before.
+    #[error(
+        "{url} gives {authority} the public key {found}, but gave it {known} before; ask the authority whether it rotated, and accept the new key with --key-id {found}"
+    )]
+    AuthorityKeyChanged {
+        /// Which authority.
+        authority: String,
+        /// The daemon that gave it.
+        url: String,
+        /// Key id it gave, in hex.
+        found: String,
+        /// Key id it gave before.
+        known: String,
+    },
     /// From the driver.
     #[error(transparent)]
     Driver(#[from] twinseal_driver::Error),
@@ -414,6 +439,9 @@ impl Error {
             Self::CeremonyStalled { .. } => "TSL-NOD-048",
             Self::NeedsCeremony { .. } => "TSL-NOD-049",
             Self::WhichTransformKey { .. } => "TSL-NOD-050",
+            Self::OwnersOnly => "TSL-NOD-051",
+            Self::RequestTooLarge { .. } => "TSL-NOD-052",
+            Self::AuthorityKeyChanged { .. } => "TSL-NOD-053",
             Self::Driver(e) => e.code(),
             Self::Sim(e) => e.code(),
             Self::Abe(e) => e.code(),
