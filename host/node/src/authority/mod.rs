@@ -385,6 +385,11 @@ impl Authority {
         self.roll.get(user).is_some_and(|member| member.revoked_ms.is_none())
     }
 
+    /// Whether `user` was revoked.
+    pub fn has_revoked(&self, user: &str) -> bool {
+        self.roll.get(user).is_some_and(|member| member.revoked_ms.is_some())
+    }
+
     /// Puts `claims` of `user` on the roll, until `until_ms` or for good; a revocation of the user is taken back.
     pub fn approve(&mut self, user: &str, claims: &[String], until_ms: Option<u64>) -> Result<(), Error> {
         let user = user_id(user)?;
