@@ -111,6 +111,7 @@ pub fn router(node: Arc<Node>, tokens: Tokens, max_body_bytes: usize) -> Router 
         .route("/v1/authorities/{name}", get(authority))
         .route("/v1/authorities/{name}/approvals", post(approve))
         .route("/v1/authorities/{name}/users/{user}", delete(revoke))
+        .route("/v1/authorities/{name}/users/{user}/claims/{claim}", delete(withdraw))
         .route("/v1/authorities/{name}/rotate", post(rotate))
         .route("/v1/transform-keys/{id}", delete(delete_transform_key))
         .route("/metrics", get(metrics))
@@ -118,10 +119,7 @@ pub fn router(node: Arc<Node>, tokens: Tokens, max_body_bytes: usize) -> Router 
         .merge(sealed)
         .route("/v1/health", get(health))
         .route("/v1/authorities", get(authorities))
-        .route(
-            "/v1/authorities/{name}/requests",
-            from_strangers(post(request_attributes), MAX_REQUEST_BYTES),
-        )
+        .route("/v1/authorities/{name}/requests", from_strangers(post(request_attributes), MAX_REQUEST_BYTES))
         .route("/v1/transform-keys/{id}", from_strangers(put_method(keep_transform_key), MAX_UPLOAD_BYTES))
         .route(
             "/v1/transform-keys/{id}/forget",
@@ -154,6 +152,7 @@ pub fn router(node: Arc<Node>, tokens: Tokens, max_body_bytes: usize) -> Router 
         request_attributes,
         approve,
         revoke,
+        withdraw,
         rotate,
         keep_transform_key,
         forget_transform_key,
@@ -219,6 +218,8 @@ impl IntoResponse for Error {
             | Error::BadUpload { .. }
             | Error::NotFresh { .. }
             | Error::BadClaim { .. }
+            | Error::BadUserId { .. }
+            | Error::NotOnRoll { .. }
             | Error::BadMailKey
             | Error::Abe(_)
             | Error::Twin(_) => StatusCode::UNPROCESSABLE_ENTITY,
@@ -226,6 +227,8 @@ impl IntoResponse for Error {
             | Error::LedgerMismatch { .. }
             | Error::BadSignature
             | Error::Replayed
+            | Error::NeedsReinstating { .. }
+            | Error::NeedsCeremony { .. }
             | Error::AuthorityExists { .. } => StatusCode::CONFLICT,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
@@ -530,6 +533,9 @@ pub struct Approval {
     pub attributes: Vec<String>,
     /// Unix milliseconds; for good when absent.
     pub until_ms: Option<u64>,
+    /// Take back a revocation of the user; what they had before it does not return.
+    #[serde(default)]
+    pub reinstate: bool,
 }
 
 /// Put a user's attributes on the roll.
@@ -543,8 +549,29 @@ async fn approve(
 ) -> Result<Json<Report>, Error> {
     let mut authorities = shared.node.authorities();
     let authority = authorities.get_mut(&name)?;
-    authority.approve(&approval.user, &approval.attributes, approval.until_ms)?;
-    info!(authority = name, user = approval.user, claims = approval.attributes.len(), "approved");
+    let Approval { user, attributes, until_ms, reinstate } = &approval;
+    if *reinstate {
+        authority.reinstate(user, attributes, *until_ms)?;
+    } else {
+        authority.approve(user, attributes, *until_ms)?;
+    }
+    info!(authority = name, user, claims = attributes.len(), reinstate, "approved");
+    Ok(Json(authority.report()))
+}
+
+/// Take one attribute of a user from the roll.
+#[utoipa::path(delete, path = "/v1/authorities/{name}/users/{user}/claims/{claim}",
+    params(("name" = String, Path, description = "of the authority"), ("user" = String, Path, description = "64 hex digits"),
+        ("claim" = String, Path, description = "as it was approved")),
+    responses((status = 200, body = Report), (status = 404, body = Problem), (status = 422, body = Problem)))]
+async fn withdraw(
+    State(shared): State<Arc<Shared>>,
+    Path((name, user, claim)): Path<(String, String, String)>,
+) -> Result<Json<Report>, Error> {
+    let mut authorities = shared.node.authorities();
+    let authority = authorities.get_mut(&name)?;
+    authority.withdraw(&user, &claim)?;
+    info!(authority = name, user, claim, "withdrawn");
     Ok(Json(authority.report()))
 }
 

@@ -268,7 +268,8 @@ enum AuthorityCommand {
         #[arg(long)]
         clock: bool,
     },
-    /// Found a threshold authority with others: every member runs this, and all wait for each other. Needs --dir.
+    /// Found a threshold authority with others, or start its next generation: every member runs this, and all wait for each
+    /// other. Needs --dir.
     Ceremony {
         /// As it stands behind the `@`.
         name: String,
@@ -301,8 +302,20 @@ enum AuthorityCommand {
         #[arg(required = true)]
         attributes: Vec<String>,
         /// For so many days; for good when absent.
-        #[arg(long)]
+        #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
         days: Option<u64>,
+        /// Take back a revocation of the user; what they had before it does not return.
+        #[arg(long)]
+        reinstate: bool,
+    },
+    /// Take an attribute of a user from the roll; the others stay.
+    Withdraw {
+        /// Which authority.
+        name: String,
+        /// 64 hex digits.
+        user: String,
+        /// As it was approved.
+        attribute: String,
     },
     /// Answer a request that travelled as a file.
     Issue {
@@ -324,7 +337,7 @@ enum AuthorityCommand {
         /// Which authority.
         name: String,
     },
-    /// Issue nothing more to a user.
+    /// Issue nothing more to a user, and take all they have from the roll.
     Revoke {
         /// Which authority.
         name: String,
@@ -490,15 +503,22 @@ fn run(cli: Cli) -> Result<bool, Error> {
             let name = match forget {
                 Some(name) => {
                     let wish = transform::forget(&name, home.identity(), now_ms, &*entropy)?;
-                    client.post(&format!("/v1/transform-keys/{}/forget", percent(&name)), OCTETS, &wish)?;
-                    home.forget(&name)?;
+                    let forgotten =
+                        client.post(&format!("/v1/transform-keys/{}/forget", percent(&name)), OCTETS, &wish);
+                    match forgotten {
+                        Err(e) if !is_gone(&e) => return Err(e),
+                        _ => home.forget(&name)?,
+                    }
                     name
                 }
                 None => {
                     let path = keys.unwrap_or_else(|| home.keys_path());
                     let (name, key) = home.outsource(&home.keys(&path)?)?;
                     let upload = transform::keep(&key, home.identity(), now_ms, &*entropy)?;
-                    client.put(&format!("/v1/transform-keys/{name}"), OCTETS, &upload)?;
+                    if let Err(e) = client.put(&format!("/v1/transform-keys/{name}"), OCTETS, &upload) {
+                        home.forget(&name)?;
+                        return Err(e);
+                    }
                     name
                 }
             };
@@ -546,12 +566,15 @@ fn attributes(command: Attributes, url: &str, dir: Option<&Path>, json: bool) ->
     let home = home(dir, false)?;
     let client = Client::new(url, "");
     let ask = |claims: &[Claim], path: &Path, key_id: Option<&str>| {
-        let mut taken = Vec::new();
-        for (authority, request) in home.requests(claims, &home.keys(path)?, SystemClock.now_ms())? {
+        let requests = home.requests(claims, &home.keys(path)?, SystemClock.now_ms())?;
+        // One authority's refusal does not keep the others from being asked.
+        let ask = |(authority, request): (String, Vec<u8>)| {
             let at = format!("/v1/authorities/{}/requests", percent(&authority));
-            taken.push(home.accept(&client.post(&at, OCTETS, &request)?, key_id, path)?);
-        }
-        Ok::<_, Error>(taken)
+            let taken =
+                client.post(&at, OCTETS, &request).and_then(|sealed| home.accept(&sealed, key_id, path));
+            (authority, taken)
+        };
+        Ok::<Vec<_>, Error>(requests.into_iter().map(ask).collect())
     };
     let path = |keys: Option<PathBuf>| keys.unwrap_or_else(|| home.keys_path());
     let (taken, path) = match command {
@@ -573,7 +596,8 @@ fn attributes(command: Attributes, url: &str, dir: Option<&Path>, json: bool) ->
         }
         Attributes::Accept { answer, keys, key_id } => {
             let path = path(keys);
-            (vec![home.accept(&read(&answer)?, key_id.as_deref(), &path)?], path)
+            let taken = home.accept(&read(&answer)?, key_id.as_deref(), &path)?;
+            (vec![(taken.authority.clone(), Ok(taken))], path)
         }
         Attributes::Renew { keys } => {
             let path = path(keys);
@@ -584,7 +608,10 @@ fn attributes(command: Attributes, url: &str, dir: Option<&Path>, json: bool) ->
             let list: Vec<_> = held
                 .keys
                 .iter()
-                .map(|k| json!({ "attribute": k.attribute().to_string(), "key_id": k.key_id().to_string() }))
+                .map(|k| {
+                    let (attribute, key_id) = (k.attribute().to_string(), k.key_id().to_string());
+                    json!({ "attribute": attribute, "authority": k.attribute().authority().as_str(), "key_id": key_id })
+                })
                 .collect();
             let text = || {
                 let line =
@@ -594,14 +621,28 @@ fn attributes(command: Attributes, url: &str, dir: Option<&Path>, json: bool) ->
             return show(json, &list, text);
         }
     };
-    let answers: Vec<_> =
-        taken.iter().map(|(from, keys)| json!({ "authority": from, "keys": keys })).collect();
-    let value = json!({ "file": path.display().to_string(), "answers": answers });
+    let asked = taken.len();
+    let (mut answers, mut refusals) = (Vec::new(), Vec::new());
+    for (authority, taken) in taken {
+        match taken {
+            Ok(taken) => answers.push(taken),
+            Err(e) if asked == 1 => return Err(e),
+            Err(e) => refusals.push((authority, e)),
+        }
+    }
+    let refused: Vec<_> = refusals
+        .iter()
+        .map(|(of, e)| json!({ "authority": of, "code": e.code(), "message": e.to_string() }))
+        .collect();
+    if !json {
+        refusals.iter().for_each(|(of, e)| eprintln!("twinseal: {of}: {e} [{}]", e.code()));
+    }
+    let value = json!({ "file": path.display().to_string(), "answers": answers, "refused": refused });
     show(json, &value, || {
-        let line = |(from, keys): &(String, usize)| format!("{keys} keys of {from}");
-        let lines: Vec<_> = taken.iter().map(line).collect();
+        let lines: Vec<_> = answers.iter().map(ToString::to_string).collect();
         format!("{}\nin {}", lines.join("\n"), path.display())
-    })
+    })?;
+    Ok(refusals.is_empty())
 }
 
 fn operate_daemon(command: AuthorityCommand, client: &Client) -> Result<Report, Error> {
@@ -615,8 +656,8 @@ fn operate_daemon(command: AuthorityCommand, client: &Client) -> Result<Report, 
                 "a ceremony needs --dir: stop the daemon, hold it, and start the daemon again".into();
             return Err(Error::Config { reason });
         }
-        AuthorityCommand::Approve { name, user, attributes, days } => {
-            let approval = Approval { user, attributes, until_ms: days.map(in_days) };
+        AuthorityCommand::Approve { name, user, attributes, days, reinstate } => {
+            let approval = Approval { user, attributes, until_ms: days.map(in_days), reinstate };
             post_json(client, &at(&name, "/approvals"), &approval)?
         }
         AuthorityCommand::Issue { name, request, output } => {
@@ -626,6 +667,10 @@ fn operate_daemon(command: AuthorityCommand, client: &Client) -> Result<Report, 
         }
         AuthorityCommand::List { name } => client.get(&at(&name, ""))?,
         AuthorityCommand::Rotate { name } => client.post(&at(&name, "/rotate"), OCTETS, b"")?,
+        AuthorityCommand::Withdraw { name, user, attribute } => {
+            let of_user = format!("/users/{}/claims/{}", percent(&user), percent(&attribute));
+            client.delete(&at(&name, &of_user))?
+        }
         AuthorityCommand::Revoke { name, user } => {
             client.delete(&at(&name, &format!("/users/{}", percent(&user))))?
         }
@@ -634,7 +679,8 @@ fn operate_daemon(command: AuthorityCommand, client: &Client) -> Result<Report, 
 }
 
 fn operate_folder(command: AuthorityCommand, dir: &Path) -> Result<Report, Error> {
-    let mut authorities = Authorities::open(dir)?;
+    let makes_one = matches!(command, AuthorityCommand::Init { .. } | AuthorityCommand::Ceremony { .. });
+    let mut authorities = if makes_one { Authorities::open(dir)? } else { Authorities::open_existing(dir)? };
     let entropy = entropy();
     let rng = &mut Rng(&*entropy);
     let now_ms = SystemClock.now_ms();
@@ -645,9 +691,19 @@ fn operate_folder(command: AuthorityCommand, dir: &Path) -> Result<Report, Error
             let terms = Terms { name, threshold, members, index, patience };
             authorities.found(&shared, &terms, clock, rng)?
         }
-        AuthorityCommand::Approve { name, user, attributes, days } => {
+        AuthorityCommand::Approve { name, user, attributes, days, reinstate } => {
             let authority = authorities.get_mut(&name)?;
-            authority.approve(&user, &attributes, days.map(in_days))?;
+            let until_ms = days.map(in_days);
+            if reinstate {
+                authority.reinstate(&user, &attributes, until_ms)?;
+            } else {
+                authority.approve(&user, &attributes, until_ms)?;
+            }
+            authority
+        }
+        AuthorityCommand::Withdraw { name, user, attribute } => {
+            let authority = authorities.get_mut(&name)?;
+            authority.withdraw(&user, &attribute)?;
             authority
         }
         AuthorityCommand::Issue { name, request, output } => {
@@ -696,6 +752,11 @@ fn reader_keys(path: Option<PathBuf>, dir: Option<&Path>) -> Result<ReaderKeys, 
             home.keys(&home.keys_path())
         }
     }
+}
+
+/// There is no such transform key at the daemon: nothing is left to forget there.
+fn is_gone(error: &Error) -> bool {
+    error.code() == Error::NoTransformKey { name: String::new() }.code()
 }
 
 fn in_days(days: u64) -> u64 {
