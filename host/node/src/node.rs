@@ -4,6 +4,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tracing::info;
 use twinseal_abe as abe;
 use twinseal_abe::outsource::TransformKey;
 use twinseal_driver::{MerkleSlot, Provider};
@@ -12,7 +13,6 @@ use twinseal_ledger::{
     SystemClock, Transaction, TreeHasher,
 };
 use twinseal_twin::Series;
-use tracing::info;
 use zeroize::Zeroizing;
 
 use crate::Error;
@@ -323,7 +323,7 @@ impl Node {
         let mut record = self.fetch(number).await?;
         let header = record.header.clone();
         let section = record.section_mut(name)?;
-        let policy = policy.unwrap_or(&section.access.policy).parse()?;
+        let policy = crate::policy::parse(policy.unwrap_or(&section.access.policy))?;
         let key = self.owner.section_key(&number, &section.name)?;
         let entropy = &*self.engines.provider().entropy;
         *section = blocking(|| section.rewrap(&header, &policy, &key, &self.authority_keys(), entropy))?;

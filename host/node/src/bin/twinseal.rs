@@ -8,24 +8,25 @@ use std::time::Duration;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use serde_json::json;
-use twinseal_abe::Claim;
+use twinseal_abe::{AuthorityId, Claim, Policy, PublicKey};
 use twinseal_ledger::{Clock, SystemClock};
 use twinseal_node::answers::{Evidence, LeaseReport, Method, PredictReport, PutReport};
 use twinseal_node::api::{Approval, AuthorityRequest, LeaseRequest, RewrapRequest};
 use twinseal_node::authority::ceremony::Terms;
 use twinseal_node::authority::request::Request;
-use twinseal_node::authority::{Authorities, MAX_FILE_AGE_MS, Published, Report};
+use twinseal_node::authority::{Authorities, MAX_FILE_AGE_MS, Report};
 use twinseal_node::client::Client;
 use twinseal_node::config::EngineChoice;
 use twinseal_node::demo::{self, DemoOptions};
 use twinseal_node::entropy::Rng;
 use twinseal_node::home::{Home, entropy};
+use twinseal_node::known::KnownAuthorities;
 use twinseal_node::reader::ReaderKeys;
 use twinseal_node::record::{SectionName, parse_record_number};
 use twinseal_node::report::Style;
 use twinseal_node::transform::{self, TransformedSection};
 use twinseal_node::upload::UploadKind;
-use twinseal_node::{Error, doctor, engines, file, folder, verify};
+use twinseal_node::{Error, doctor, engines, file, folder, policy, verify};
 
 const OCTETS: &str = "application/octet-stream";
 
@@ -41,7 +42,7 @@ struct Cli {
     /// Where the daemon listens.
     #[arg(long, global = true, env = "TWINSEAL_URL", default_value = "http://127.0.0.1:7480")]
     url: String,
-    /// The daemon's API token.
+    /// The daemon's API token; its reader.token is enough for `verify`, `get --keys` and `get --outsource`.
     #[arg(long, global = true, env = "TWINSEAL_TOKEN_FILE", default_value = "/var/lib/twinseal/api.token")]
     token_file: PathBuf,
     /// Your own folder: the root of your identity, and the keys you were given.
@@ -91,7 +92,7 @@ enum Command {
         keys: Option<Option<PathBuf>>,
         /// Let the daemon do the pairings, with the transform key `twinseal outsource` printed, or the only one you have; what
         /// it returns is checked here.
-        #[arg(long, value_name = "KEY", num_args = 0..=1)]
+        #[arg(long, value_name = "KEY", num_args = 0..=1, conflicts_with = "keys")]
         outsource: Option<Option<String>>,
         /// With `--keys` or `--outsource`: refuse any ledger but this one (hex, as `twinseal verify` prints it).
         #[arg(long)]
@@ -135,6 +136,9 @@ enum Command {
         /// Public keys of the policy's authorities (`generation-N.pub`); the daemon's when absent.
         #[arg(long = "authority")]
         authorities: Vec<PathBuf>,
+        /// Take the daemon's public key with this id, though it is not the one you know; once for each authority.
+        #[arg(long, conflicts_with = "authorities")]
+        key_id: Vec<String>,
         /// What the files are bound to; NAME when absent.
         #[arg(long)]
         name: Option<String>,
@@ -142,10 +146,13 @@ enum Command {
         #[arg(long, short)]
         output: PathBuf,
     },
-    /// Open a sealed file with your attribute keys.
+    /// Open a sealed file with your attribute keys, or as the owner.
     Open {
         /// NAME, as it was sealed.
         file: PathBuf,
+        /// Open it with NAME.tsk, whatever the policy.
+        #[arg(long, conflicts_with_all = ["keys", "name"])]
+        owner: bool,
         /// Attribute keys; those in your home when absent.
         #[arg(long)]
         keys: Option<PathBuf>,
@@ -173,6 +180,9 @@ enum Command {
         /// Public keys of the policy's authorities (`generation-N.pub`); the daemon's when absent.
         #[arg(long = "authority")]
         authorities: Vec<PathBuf>,
+        /// Take the daemon's public key with this id, though it is not the one you know; once for each authority.
+        #[arg(long, conflicts_with_all = ["authorities", "record"])]
+        key_id: Vec<String>,
         /// Open the file with these attribute keys; with NAME.tsk when absent.
         #[arg(long)]
         keys: Option<PathBuf>,
@@ -389,6 +399,7 @@ fn run(cli: Cli) -> Result<bool, Error> {
         }
         Command::Put { file, kind, policy } => {
             let bytes = read(&file)?;
+            policy.as_deref().map(check).transpose()?;
             let mut path = String::from("/v1/records?");
             if let Some(kind) = kind {
                 path += &format!("kind={kind}&");
@@ -464,27 +475,33 @@ fn run(cli: Cli) -> Result<bool, Error> {
             let report: LeaseReport = client.json(&post_json(&client, "/v1/leases", &request)?)?;
             show(cli.json, &report, || report.to_string())
         }
-        Command::Seal { file: input, policy, authorities, name, output } => {
-            let authorities = public_keys(&cli.url, &authorities)?;
+        Command::Seal { file: input, policy, authorities, key_id, name, output } => {
+            let policy = check(&policy)?;
+            let authorities = public_keys(&cli.url, cli.home.as_deref(), &authorities, &policy, &key_id)?;
             let sealed = file::seal(&input, &output, name.as_deref(), &policy, &authorities, &*entropy())?;
             show(cli.json, &sealed, || sealed.to_string())
         }
-        Command::Open { file: base, keys, name, output } => {
-            let bytes =
-                file::open(&base, name.as_deref(), &reader_keys(keys, cli.home.as_deref())?, &output)?;
+        Command::Open { file: base, owner, keys, name, output } => {
+            let bytes = if owner {
+                file::open_as_owner(&base, &output)?
+            } else {
+                file::open(&base, name.as_deref(), &reader_keys(keys, cli.home.as_deref())?, &output)?
+            };
             let value = json!({ "bytes": bytes, "output": output.display().to_string() });
             show(cli.json, &value, || format!("{bytes} bytes in {}", output.display()))
         }
-        Command::Rewrap { file: Some(base), policy, authorities, keys, name, .. } => {
+        Command::Rewrap { file: Some(base), policy, authorities, key_id, keys, name, .. } => {
             let keys = keys.map(|path| reader_keys(Some(path), None)).transpose()?;
-            let (policy, authorities) = (policy.as_deref(), public_keys(&cli.url, &authorities)?);
+            let policy = policy.map_or_else(|| file::policy(&base), |text| check(&text))?;
+            let authorities = public_keys(&cli.url, cli.home.as_deref(), &authorities, &policy, &key_id)?;
             let sealed =
-                file::rewrap(&base, name.as_deref(), keys.as_ref(), policy, &authorities, &*entropy())?;
+                file::rewrap(&base, name.as_deref(), keys.as_ref(), &policy, &authorities, &*entropy())?;
             show(cli.json, &sealed, || sealed.to_string())
         }
         Command::Rewrap { record, section, policy, .. } => {
             let record = parse_record_number(&record.unwrap_or_default())?;
             let section = SectionName::new(&section.unwrap_or_default())?;
+            policy.as_deref().map(check).transpose()?;
             let client = client(&cli.url, &cli.token_file)?;
             let path = format!("{}/rewrap", section_path(&record.to_string(), &section));
             let report: PutReport = client.json(&post_json(&client, &path, &RewrapRequest { policy })?)?;
@@ -570,8 +587,13 @@ fn attributes(command: Attributes, url: &str, dir: Option<&Path>, json: bool) ->
         // One authority's refusal does not keep the others from being asked.
         let ask = |(authority, request): (String, Vec<u8>)| {
             let at = format!("/v1/authorities/{}/requests", percent(&authority));
-            let taken =
-                client.post(&at, OCTETS, &request).and_then(|sealed| home.accept(&sealed, key_id, path));
+            let take = || {
+                let key_ids = key_id.map(str::to_owned);
+                let known = known_keys(url, dir, &[authority.parse()?], key_ids.as_slice())?;
+                let pinned = known.first().map(|key| key.id().to_string());
+                home.accept(&client.post(&at, OCTETS, &request)?, pinned.as_deref(), path)
+            };
+            let taken = take();
             (authority, taken)
         };
         Ok::<Vec<_>, Error>(requests.into_iter().map(ask).collect())
@@ -728,20 +750,43 @@ fn operate_folder(command: AuthorityCommand, dir: &Path) -> Result<Report, Error
     Ok(authority.report())
 }
 
-/// Public keys from files, or the current ones of the daemon's authorities.
-fn public_keys(url: &str, files: &[PathBuf]) -> Result<Vec<twinseal_abe::PublicKey>, Error> {
+/// A policy as it was typed; where it is refused, the place is shown.
+fn check(text: &str) -> Result<Policy, Error> {
+    policy::parse(text).inspect_err(|_| {
+        if let Some(place) = policy::complaint(text) {
+            eprintln!("{place}");
+        }
+    })
+}
+
+/// Public keys of `policy`'s authorities: from files, or the daemon's current ones if they are the ones you know.
+fn public_keys(
+    url: &str,
+    home: Option<&Path>,
+    files: &[PathBuf],
+    policy: &Policy,
+    key_ids: &[String],
+) -> Result<Vec<PublicKey>, Error> {
     if !files.is_empty() {
-        return files.iter().map(|path| Ok(twinseal_abe::PublicKey::from_bytes(&read(path)?)?)).collect();
+        return files.iter().map(|path| Ok(PublicKey::from_bytes(&read(path)?)?)).collect();
     }
-    let client = Client::new(url, "");
-    let published: Vec<Published> = client.json(&client.get("/v1/authorities")?)?;
-    let current = published.iter().filter(|key| key.current);
-    current
-        .map(|key| {
-            let bytes = hex::decode(&key.public_key).map_err(|_| Error::Malformed)?;
-            Ok(twinseal_abe::PublicKey::from_bytes(&bytes)?)
-        })
-        .collect()
+    known_keys(url, home, &file::authorities(policy), key_ids)
+}
+
+/// The daemon's current public keys of `authorities`, compared with those that were seen before.
+fn known_keys(
+    url: &str,
+    home: Option<&Path>,
+    authorities: &[AuthorityId],
+    key_ids: &[String],
+) -> Result<Vec<PublicKey>, Error> {
+    let compared = KnownAuthorities::new(&home_dir(home)?).fetch(url, authorities, key_ids)?;
+    for new in &compared.unconfirmed {
+        eprintln!(
+            "twinseal: first use of {new}: it is the daemon's word; compare the id with what the authority says"
+        );
+    }
+    Ok(compared.keys)
 }
 
 fn reader_keys(path: Option<PathBuf>, dir: Option<&Path>) -> Result<ReaderKeys, Error> {
@@ -763,14 +808,17 @@ fn in_days(days: u64) -> u64 {
     SystemClock.now_ms().saturating_add(days.saturating_mul(86_400_000))
 }
 
-/// The home of whoever runs this, `~/.twinseal` unless told otherwise.
+/// The home of whoever runs this.
 fn home(dir: Option<&Path>, create: bool) -> Result<Home, Error> {
+    Home::open(&home_dir(dir)?, create)
+}
+
+/// `~/.twinseal` unless told otherwise.
+fn home_dir(dir: Option<&Path>) -> Result<PathBuf, Error> {
     let default = || std::env::var_os("HOME").map(|home| Path::new(&home).join(".twinseal"));
-    let dir = dir
-        .map(Path::to_owned)
+    dir.map(Path::to_owned)
         .or_else(default)
-        .ok_or_else(|| Error::Config { reason: "there is no HOME; name your folder with --home".into() })?;
-    Home::open(&dir, create)
+        .ok_or_else(|| Error::Config { reason: "there is no HOME; name your folder with --home".into() })
 }
 
 fn section_path(record: &str, section: &SectionName) -> String {
