@@ -102,3 +102,8 @@ pub use policy::Policy;
 pub use prefix::{NUMBER_BITS, Prefix};
 /// The version of `rand_core` whose traits this crate asks for; its `OsRng` is the generator to use.
 pub use rand_core;
+
+/// The example of `README.md`.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
