@@ -585,7 +585,7 @@ impl Authority {
             self.pending.iter().position(|p| p.user == user)
         } else if self.pending.len() >= MAX_PENDING {
             let weight = |p: &Pending| (!self.roll.contains_key(&p.user), waiting.get(&p.user).copied());
-            // The oldest come first, and of equals the last one wins.
+            // From the newest on: of equals the last one looked at wins.
             self.pending.iter().enumerate().rev().max_by_key(|(_, p)| weight(p)).map(|(place, _)| place)
         } else {
             None
