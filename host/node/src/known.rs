@@ -142,7 +142,7 @@ mod tests {
     fn the_first_key_is_pinned_and_another_must_be_named() {
         let dir = tempfile::tempdir().unwrap();
         let entropy = entropy();
-        let mut key = |name: &str| {
+        let key = |name: &str| {
             twinseal_abe::Authority::setup(name.parse().unwrap(), &mut Rng(&*entropy)).public_key().clone()
         };
         let (old, new, clock) = (key("hospital"), key("hospital"), key("clock"));
