@@ -219,6 +219,11 @@ fn strange_elements(provider: &Provider, _: &Budget) {
     bad_g1([0; 96], "(0, 0)");
     bad_g1(with(with([0; 96], 0, 0x40), 95, 1), "an identity with something behind it");
     bad_g1(with(g1, 0, g1[0] | 0x80), "marked as compressed");
+    let mut compressed = [0x77; 96];
+    compressed[..48].copy_from_slice(&G1Affine::generator().to_compressed());
+    bad_g1(compressed, "the compressed form, and anything behind it");
+    bad_g1(with(g1, 0, g1[0] | 0x20), "marked with a sign");
+    bad_g1(with([0; 96], 0, 0x60), "an identity with a sign");
     let small = (1u64..).map(|k| (G1Projective::generator() * Scalar::from(k)).to_affine().to_uncompressed());
     let mut small = small.into_iter().find(|point| point[0] < 5).unwrap();
     plus_order(&mut small[..48]);
@@ -234,6 +239,12 @@ fn strange_elements(provider: &Provider, _: &Budget) {
     });
     bad_g2(outside.unwrap().to_uncompressed(), "on the curve, but not in the group");
     bad_g2([0; 192], "(0, 0)");
+    let mut compressed = [0x77; 192];
+    compressed[..96].copy_from_slice(&G2Affine::generator().to_compressed());
+    bad_g2(compressed, "the compressed form, and anything behind it");
+    let mut behind = g2;
+    behind[..96].copy_from_slice(&G2Affine::generator().to_compressed());
+    bad_g2(behind, "the compressed form, and a half that would fit");
 
     let mut element = e;
     plus_order(&mut element[48..96]);

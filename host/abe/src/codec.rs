@@ -399,7 +399,9 @@ mod tests {
         authority.to_bytes();
         let keys = authority.issue(&user, [&attribute], &mut OsRng).unwrap();
         keys[0].to_bytes();
-        tkgen(&user, &keys, &mut OsRng).unwrap().1.to_bytes();
+        let (transform_key, retrieving_key) = tkgen(&user, &keys, &mut OsRng).unwrap();
+        transform_key.to_bytes();
+        retrieving_key.to_bytes();
         let policy: Policy = vec![attribute.to_string(); 100].join(" or ").parse().unwrap();
         let plan = Plan::new(&policy, [authority.public_key()]).unwrap();
         plan.begin(b"", &mut OsRng).unwrap().1[0].to_bytes();

@@ -27,7 +27,8 @@
 //! let (ciphertext, key) = encapsulate(&policy, publics, b"record 7", &mut OsRng)?;
 //! assert_eq!(decapsulate(&ciphertext, b"record 7", &alice, &keys)?, key);
 //!
-//! // Alice's phone leaves the pairings to a gateway, which learns nothing and can only be right or refused.
+//! // Alice's phone leaves the pairings to a gateway, which learns nothing of keys or plaintext and is right or
+//! // refused.
 //! let (transform_key, retrieving_key) = tkgen(&alice, &keys, &mut OsRng)?;
 //! let answer = transform(&ciphertext, &transform_key)?.to_bytes(); // at the gateway
 //! let finished = retrieving_key.finish(&ciphertext, b"record 7", &Transformed::from_bytes(&answer)?)?;
@@ -57,7 +58,8 @@
 //!   GHW11 proves this for its own scheme; here it is applied, not proven anew. [`decapsulate_checked`] goes
 //!   on to make the whole ciphertext again, after Fujisaki and Okamoto, and so finds a sender who cheats
 //!   *other* readers.
-//! - **A helper** of [`outsource`] makes the reader accept the right key or nothing.
+//! - **A helper** of [`outsource`] makes the reader accept the right key or nothing, and learns nothing of keys
+//!   or plaintexts. It knows attributes and what it opens when, and can confirm a guess who its user is.
 //! - **Constant time**: what multiplies by a secret scalar runs in a sequence of operations and memory accesses
 //!   that does not depend on it, as far as the compiler keeps it; parsing and policies are public.
 //!
@@ -100,3 +102,8 @@ pub use policy::Policy;
 pub use prefix::{NUMBER_BITS, Prefix};
 /// The version of `rand_core` whose traits this crate asks for; its `OsRng` is the generator to use.
 pub use rand_core;
+
+/// The example of `README.md`.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

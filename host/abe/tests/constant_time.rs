@@ -19,6 +19,7 @@ use nix::time::{ClockId, clock_gettime};
 use std::hint::black_box;
 use std::sync::Mutex;
 use twinseal_abe::curve::{Curve, Group};
+use twinseal_abe::outsource::timed_sum;
 use twinseal_abe::rand_core::{OsRng, RngCore};
 use twinseal_abe::scheme::{Key, Transformed};
 use twinseal_abe::{Authority, Bls12381, SharedKey, encapsulate};
@@ -142,6 +143,18 @@ fn scalar_differs<R>(name: &str, operation: impl Fn(&Scalar) -> R) -> bool {
     classes.map(differs_from).contains(&true)
 }
 
+/// Several scalars at once, all of them fixed.
+fn sum_differs(name: &str, points: &[G1Projective]) -> bool {
+    let sum = timed_sum(points);
+    let differs_from = |(class, fixed): (&str, Scalar)| {
+        let random = || points.iter().map(|_| Scalar::random(OsRng)).collect::<Vec<_>>();
+        differs(&format!("{name}, {class}"), 1, &vec![fixed; points.len()], random, |scalars| sum(scalars))
+    };
+    // Digits that are zero, negative, and the largest there are.
+    let sixteens = (0..51).fold(Scalar::ZERO, |sum, _| sum * Scalar::from(32) + Scalar::from(16));
+    [("1", Scalar::ONE), ("-1", -Scalar::ONE), ("16", sixteens)].map(differs_from).contains(&true)
+}
+
 #[test]
 fn secrets_do_not_show_in_the_time() {
     let _alone = MACHINE.lock();
@@ -158,12 +171,13 @@ fn secrets_do_not_show_in_the_time() {
         scalar_differs("g1^s", Bls12381::g1_times),
         scalar_differs("F(u)^t", |t| Group::times(&p, t)),
         scalar_differs("Y^t", |t| Group::times(&q, t)),
+        sum_differs("sum of F(u)^t of the owner's check", &[p, p.double()]),
         scalar_differs("T^b of finish", |b| transformed.unblind(b)),
         scalar_differs("1/b of tkgen", Bls12381::invert),
         scalar_differs("K^(1/b), L^(1/b) of tkgen", |inverse| key.blind(inverse)),
         shared_keys_differ("shared keys compared", |one, other| one == other),
     ];
-    assert_eq!(found, [false; 9]);
+    assert_eq!(found, [false; 10]);
 }
 
 /// One shared key compared with its equal, and with others.

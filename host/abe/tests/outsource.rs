@@ -1,6 +1,7 @@
 //! Outsourced decryption between honest parties. What dishonest ones achieve is in `attacks.rs`.
 #![allow(clippy::unwrap_used, reason = "shared set-up of tests; a panic is a failed test")]
 
+use blstrs::{G1Affine, G1Projective, G2Affine, pairing};
 use twinseal_abe::outsource::{
     RetrievingKey, Software, TransformEngine, TransformJob, TransformKey, Transformed, tkgen, transform,
     transform_with,
@@ -153,4 +154,21 @@ fn an_engine_takes_no_malformed_job() {
         let output = Software.transform(&job).unwrap();
         assert_eq!((output.t, output.q), (one, one));
     }
+}
+
+/// An authority knows r of L = g2^r. If transform keys had L^(1/b), it and the helper would know g2^(1/b), and
+/// with it whose key this is.
+#[test]
+fn no_authority_recognises_a_transform_key() {
+    let world = World::new();
+    let (tk, _) = tkgen(&world.user, &world.keys[..1], &mut OsRng).unwrap();
+    let (tk, key) = (tk.to_bytes(), world.keys[0].to_bytes());
+    let g1 = |bytes: &[u8]| G1Affine::from_compressed(bytes.try_into().unwrap()).unwrap();
+    let g2 = |bytes: &[u8]| G2Affine::from_compressed(bytes.try_into().unwrap()).unwrap();
+    // Version, kind, H(uid)^(1/b); and L at the end of both.
+    let blinded_h = g1(&tk[2..50]);
+    let [blinded_l, l] = [&tk, &key[..]].map(|bytes| g2(&bytes[bytes.len() - 96..]));
+    let tag = b"TWINSEAL-V02-CS01-with-BLS12381G1_XMD:SHA-256_SSWU_RO_H_";
+    let h = G1Affine::from(G1Projective::hash_to_curve(b"alice", tag, &[]));
+    assert_ne!(pairing(&h, &blinded_l), pairing(&blinded_h, &l));
 }

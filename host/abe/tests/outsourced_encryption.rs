@@ -6,6 +6,8 @@ use blstrs::{G1Affine, G1Projective, G2Affine, G2Projective};
 use group::Group;
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
 use twinseal_abe::outsource::{Plan, Rows, RowsJob, encrypt_rows};
 use twinseal_abe::rand_core::{CryptoRng, Error as RngError, OsRng, RngCore};
 use twinseal_abe::{
@@ -490,11 +492,110 @@ fn encodings_are_checked() {
     assert_eq!(plan.begin(&[0; 65537], &mut OsRng).unwrap_err().code(), "TSL-ABE-014");
 }
 
+/// Points have one encoding, the uncompressed one without flags.
+#[test]
+fn no_other_encoding_of_a_row_is_read() {
+    let world = World::new();
+    let policy = policy();
+    let plan = Plan::new(&policy, world.publics()).unwrap();
+    let (_, jobs) = plan.begin(HEADER, &mut OsRng).unwrap();
+    let answer = world.help(&jobs[0]);
+    for offset in [C2, C3, C4] {
+        let mut junk = answer.clone();
+        let place = element(&mut junk, 1, offset);
+        let half = place.len() / 2;
+        let compressed = match offset {
+            C4 => {
+                G1Affine::from_uncompressed((&*place).try_into().unwrap()).unwrap().to_compressed().to_vec()
+            }
+            _ => G2Affine::from_uncompressed((&*place).try_into().unwrap()).unwrap().to_compressed().to_vec(),
+        };
+        place[..half].copy_from_slice(&compressed);
+        assert_eq!(Rows::from_bytes(&junk).unwrap_err().code(), "TSL-ABE-013");
+        element(&mut junk, 1, offset)[half..].fill(0x77);
+        assert_eq!(Rows::from_bytes(&junk).unwrap_err().code(), "TSL-ABE-013");
+        for flags in (0x20..=0xe0).step_by(0x20) {
+            let mut flagged = answer.clone();
+            element(&mut flagged, 1, offset)[0] |= flags;
+            assert_eq!(Rows::from_bytes(&flagged).unwrap_err().code(), "TSL-ABE-013");
+        }
+    }
+}
+
+/// Fresh for every encryption and helper, and neither helper's rows are those of the other's seed.
+#[test]
+fn seeds_are_fresh_and_of_one_helper_each() {
+    let world = World::new();
+    let policy = policy();
+    let plan = Plan::new(&policy, world.publics()).unwrap();
+    let mut begun = plan.begin_many(&[HEADER; 3], &mut OsRng).unwrap();
+    begun.push(plan.begin(HEADER, &mut OsRng).unwrap());
+    let jobs: Vec<_> = begun.iter().flat_map(|(_, jobs)| jobs).collect();
+    let seed = |job: &RowsJob| job.to_bytes()[2..34].to_vec();
+    let seeds: BTreeSet<_> = jobs.iter().map(|job| seed(job)).collect();
+    assert_eq!(seeds.len(), 8);
+
+    // A job is its seed, policy and generations: what else differs between two is nothing.
+    let mut altered = jobs[1].to_bytes();
+    altered[2..34].copy_from_slice(&seed(jobs[0]));
+    assert_eq!(altered, jobs[0].to_bytes());
+    // No element is in two answers, and what A can make of its own seed is refused for B.
+    let answers: Vec<_> = jobs[..2].iter().map(|job| world.help(job)).collect();
+    for row in 0..policy.rows().len() {
+        for offset in [C1, C2, C3, C4] {
+            let [a, b] = [0, 1].map(|i| element(&mut answers[i].clone(), row, offset).to_vec());
+            assert_ne!(a, b);
+        }
+    }
+    let hash_of_a: [u8; 32] = Sha256::digest(seed(jobs[0])).into();
+    let own = seed(jobs[0]);
+    let complement: Vec<u8> = own.iter().map(|byte| !byte).collect();
+    for guess in [own, hash_of_a.to_vec(), complement, vec![0; 32]] {
+        assert_ne!(guess, seed(jobs[1]));
+        let mut job = jobs[1].to_bytes();
+        job[2..34].copy_from_slice(&guess);
+        let guessed = world.help(&RowsJob::from_bytes(&job).unwrap());
+        assert_ne!(guessed, answers[1]);
+    }
+    let (pending, _) = begun.swap_remove(0);
+    let rows = [&answers[0], &answers[0]].map(|answer| Rows::from_bytes(answer).unwrap());
+    assert_eq!(pending.finish(&rows, &mut OsRng), Err(Error::RowsRejected { helpers: vec![1] }));
+}
+
+/// A job and an answer to it, to be mutated.
+static MESSAGES: LazyLock<[Vec<u8>; 2]> = LazyLock::new(|| {
+    let world = World::new();
+    let policy = "a@x and b@y".parse().unwrap();
+    let plan = Plan::new(&policy, world.publics()).unwrap();
+    let (_, [job, _]) = plan.begin(HEADER, &mut OsRng).unwrap();
+    [job.to_bytes().to_vec(), world.help(&job)]
+});
+
 proptest! {
+    /// What is accepted is read in one way.
     #[test]
-    fn parsers_survive_anything(bytes in prop::collection::vec(any::<u8>(), 0..3000), kind in 8..10u8) {
-        let bytes = [&[2, kind], &bytes[..]].concat();
-        let _ = RowsJob::from_bytes(&bytes);
+    fn mutated_messages_have_one_reading(
+        which in 0..2usize,
+        edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0..8u8, 0..6u8), 1..4),
+    ) {
+        let mut bytes = MESSAGES[which].clone();
+        for (index, value, bit, edit) in edits {
+            let at = index.index(bytes.len());
+            match edit {
+                0 => bytes[at] = value,
+                1 => bytes.insert(at, value),
+                2 => drop(bytes.remove(at)),
+                // The flags of a point.
+                3 => {
+                    let first = (4 + at - at % 48).min(bytes.len() - 1);
+                    bytes[first] ^= 1 << bit;
+                }
+                _ => bytes[at] ^= 1 << bit,
+            }
+        }
+        if let Ok(job) = RowsJob::from_bytes(&bytes) {
+            prop_assert_eq!(&*job.to_bytes(), &bytes);
+        }
         if let Ok(rows) = Rows::from_bytes(&bytes) {
             prop_assert_eq!(rows.to_bytes(), bytes);
         }

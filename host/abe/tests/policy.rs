@@ -447,3 +447,29 @@ fn bits_of_two_values_mix_and_prefixes_do_not() {
     assert_eq!(open(&world.encapsulate("level@x >= 3 and level@x <= 5"), &keys), Ok(()));
     assert_eq!(open(&world.encapsulate("level@x in 3..5"), &keys), Err("TSL-ABE-010"));
 }
+
+/// Limits that only the normal form exceeds.
+#[test]
+fn what_is_too_large_in_normal_form_is_so_at_some_place() {
+    let alternating = (0..10).fold("z@x".to_owned(), |inner, i| format!("a{i}@x or b{i}@x and ({inner})"));
+    let name = "n".repeat(64);
+    let long = vec![format!("{name}@{name}"); 255].join(" or ");
+    for text in [&alternating, &long] {
+        assert!(matches!(text.parse::<Policy>(), Err(Error::PolicyLimit { .. })));
+        check_text(text);
+        // The same in JSON.
+        let json = node_to_json(&text.parse().unwrap());
+        assert!(matches!(Policy::from_json(&json), Err(Error::PolicyLimit { .. })));
+        check_json(&json);
+    }
+}
+
+fn node_to_json(node: &Node) -> String {
+    match node {
+        Node::Gate { threshold, children } => {
+            let children: Vec<_> = children.iter().map(node_to_json).collect();
+            format!("{{\"atLeast\": {threshold}, \"of\": [{}]}}", children.join(", "))
+        }
+        leaf => format!("{{\"attribute\": \"{leaf}\"}}"),
+    }
+}

@@ -6,7 +6,7 @@ use ff::Field;
 use group::Group as _;
 use group::prime::PrimeCurveAffine;
 use sha2::{Digest, Sha256};
-use twinseal_abe::rand_core::{OsRng, RngCore};
+use twinseal_abe::rand_core::{CryptoRng, Error as RngError, OsRng, RngCore};
 use twinseal_abe::threshold::{
     Ceremony, Dealing, Group, MAX_PARTICIPANTS, PartialKey, Participant, Pledge, PrivateShare, Share,
 };
@@ -647,4 +647,50 @@ fn a_private_share_may_be_zero() {
     assert_eq!(*PrivateShare::from_bytes(&bytes).unwrap().to_bytes(), bytes);
     bytes[values].fill(0xff);
     assert_eq!(PrivateShare::from_bytes(&bytes).unwrap_err().code(), "TSL-ABE-013");
+}
+
+/// The same coefficients every time (they are drawn as words), and fresh salts (drawn as bytes).
+struct SameCoefficients(u64);
+
+impl RngCore for SameCoefficients {
+    fn next_u32(&mut self) -> u32 {
+        self.next_u64() as u32
+    }
+
+    fn next_u64(&mut self) -> u64 {
+        self.0 += 1;
+        u64::from_be_bytes(*Sha256::digest(self.0.to_be_bytes()).first_chunk().unwrap())
+    }
+
+    fn fill_bytes(&mut self, bytes: &mut [u8]) {
+        OsRng.fill_bytes(bytes);
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), RngError> {
+        self.fill_bytes(bytes);
+        Ok(())
+    }
+}
+
+impl CryptoRng for SameCoefficients {}
+
+/// Neither the pledge nor the announced hashes tell whether a guess of the polynomials is right.
+#[test]
+fn pledges_and_announcements_are_salted() {
+    let ceremony = ceremony(2, 2);
+    let (_, other) = Participant::join(&ceremony, 2, &mut OsRng).unwrap();
+    let deal = || {
+        let (mut participant, pledge) = Participant::join(&ceremony, 1, &mut SameCoefficients(0)).unwrap();
+        let (dealing, shares) = participant.reveal(&[pledge.clone(), other.clone()]).unwrap();
+        (pledge.to_bytes(), dealing.to_bytes(), shares[0].to_bytes())
+    };
+    let ((one, dealing, share), (two, other_dealing, other_share)) = (deal(), deal());
+    let announced = dealing.len() - 2 * 32;
+    // The same polynomials and values.
+    assert_eq!(dealing[..announced], other_dealing[..announced]);
+    assert_eq!(share[..share.len() - 32], other_share[..share.len() - 32]);
+    for (a, b) in dealing[announced..].chunks(32).zip(other_dealing[announced..].chunks(32)) {
+        assert_ne!(a, b);
+    }
+    assert_ne!(one, two);
 }

@@ -1,42 +1,54 @@
 //! The daemon's HTTP API. JSON in and out, sealed blobs and plaintexts as octets; every error is a [`Problem`] with the
 //! stable code and the remedy. Everything needs the bearer token of `data_dir/api.token`, except `/v1/health`,
 //! `/openapi.json`, the authorities' public keys, and what is signed by the identity of whoever asks: requests for
-//! attribute keys, and transform keys.
+//! attribute keys, and transform keys. `data_dir/reader.token` is for those who open with keys of their own: it fetches
+//! what is sealed, and nothing else.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use aws_lc_rs::constant_time;
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
+use axum::extract::{DefaultBodyLimit, MatchedPath, Path, Query, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post, put as put_method};
+use axum::routing::{MethodRouter, delete, get, post, put as put_method};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
+use tracing::{info, warn};
 use twinseal_ledger::{Clock, SystemClock};
-use utoipa::{IntoParams, OpenApi, ToSchema};
-use zeroize::Zeroizing;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::{IntoParams, Modify, OpenApi, ToSchema};
 
 use crate::Error;
 use crate::answers::{Evidence, Health, LeaseReport, Method, PredictReport, PutReport};
+use crate::authority::request::MAX_REQUEST_BYTES;
 use crate::authority::{Authority, Published, Report};
-use crate::node::{Node, REFUSALS};
+use crate::node::{Node, REFUSALS, Tokens};
 use crate::record::parse_record_number;
 use crate::statement::MAX_AGE_MS;
+use crate::transform::MAX_UPLOAD_BYTES;
 use crate::upload::{Upload, UploadKind};
 
 /// What the routes share.
 pub struct Shared {
     node: Arc<Node>,
-    token: Zeroizing<String>,
+    tokens: Tokens,
     max_body_bytes: usize,
     requests: AtomicU64,
     failures: AtomicU64,
     strangers: Mutex<Allowance>,
+    /// Requests of strangers whose bodies may be in memory at a time.
+    places: Semaphore,
 }
+
+/// How many requests of people without a token are worked on at a time.
+const STRANGERS: usize = 16;
+/// How long a stranger may take to send one.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How many requests of people without a token are answered: a burst, and so many a second.
 #[derive(Debug)]
@@ -66,23 +78,32 @@ impl Shared {
     }
 }
 
-/// The routes over `node`, for requests that carry `token`.
-pub fn router(node: Arc<Node>, token: Zeroizing<String>, max_body_bytes: usize) -> Router {
+/// The routes over `node`, for requests that carry one of `tokens`.
+pub fn router(node: Arc<Node>, tokens: Tokens, max_body_bytes: usize) -> Router {
     let shared = Arc::new(Shared {
         node,
-        token,
+        tokens,
         max_body_bytes,
         requests: AtomicU64::new(0),
         failures: AtomicU64::new(0),
         strangers: Mutex::new(Allowance { left: Allowance::BURST, at: Instant::now() }),
+        places: Semaphore::new(STRANGERS),
     });
-    Router::new()
-        .route("/v1/records", post(put))
+    // Before a body is read: how often, how many at a time, how long and how large.
+    let from_strangers = |route: MethodRouter<Arc<Shared>>, limit: usize| {
+        route
+            .layer(DefaultBodyLimit::max(limit))
+            .layer(middleware::from_fn_with_state((shared.clone(), limit), stranger))
+    };
+    let sealed = Router::new()
         .route("/v1/records/{record}", get(blob))
         .route("/v1/records/{record}/evidence", get(evidence))
-        .route("/v1/records/{record}/sections/{section}", get(section))
         .route("/v1/records/{record}/sections/{section}/body", get(body))
         .route("/v1/records/{record}/sections/{section}/transformed", get(transformed))
+        .route_layer(middleware::from_fn_with_state(shared.clone(), authorize_reader));
+    Router::new()
+        .route("/v1/records", post(put))
+        .route("/v1/records/{record}/sections/{section}", get(section))
         .route("/v1/records/{record}/sections/{section}/rewrap", post(rewrap))
         .route("/v1/records/{record}/predict", get(predict))
         .route("/v1/leases", post(lease))
@@ -90,15 +111,20 @@ pub fn router(node: Arc<Node>, token: Zeroizing<String>, max_body_bytes: usize) 
         .route("/v1/authorities/{name}", get(authority))
         .route("/v1/authorities/{name}/approvals", post(approve))
         .route("/v1/authorities/{name}/users/{user}", delete(revoke))
+        .route("/v1/authorities/{name}/users/{user}/claims/{claim}", delete(withdraw))
         .route("/v1/authorities/{name}/rotate", post(rotate))
         .route("/v1/transform-keys/{id}", delete(delete_transform_key))
         .route("/metrics", get(metrics))
         .route_layer(middleware::from_fn_with_state(shared.clone(), authorize))
+        .merge(sealed)
         .route("/v1/health", get(health))
         .route("/v1/authorities", get(authorities))
-        .route("/v1/authorities/{name}/requests", post(request_attributes))
-        .route("/v1/transform-keys/{id}", put_method(keep_transform_key))
-        .route("/v1/transform-keys/{id}/forget", post(forget_transform_key))
+        .route("/v1/authorities/{name}/requests", from_strangers(post(request_attributes), MAX_REQUEST_BYTES))
+        .route("/v1/transform-keys/{id}", from_strangers(put_method(keep_transform_key), MAX_UPLOAD_BYTES))
+        .route(
+            "/v1/transform-keys/{id}/forget",
+            from_strangers(post(forget_transform_key), MAX_REQUEST_BYTES),
+        )
         .route("/openapi.json", get(openapi))
         .layer(middleware::from_fn_with_state(shared.clone(), count))
         .layer(DefaultBodyLimit::max(max_body_bytes))
@@ -108,6 +134,8 @@ pub fn router(node: Arc<Node>, token: Zeroizing<String>, max_body_bytes: usize) 
 #[derive(OpenApi)]
 #[openapi(
     info(title = "twinseald", description = "Seal, share, verify and predict digital-twin data."),
+    security(("token" = [])),
+    modifiers(&Bearer),
     paths(
         put,
         blob,
@@ -124,6 +152,7 @@ pub fn router(node: Arc<Node>, token: Zeroizing<String>, max_body_bytes: usize) 
         request_attributes,
         approve,
         revoke,
+        withdraw,
         rotate,
         keep_transform_key,
         forget_transform_key,
@@ -133,6 +162,16 @@ pub fn router(node: Arc<Node>, token: Zeroizing<String>, max_body_bytes: usize) 
     )
 )]
 struct ApiDoc;
+
+struct Bearer;
+
+impl Modify for Bearer {
+    fn modify(&self, api: &mut utoipa::openapi::OpenApi) {
+        let mut http = Http::new(HttpAuthScheme::Bearer);
+        http.description = Some("data_dir/api.token; reader.token for what is sealed".into());
+        api.components.get_or_insert_default().add_security_scheme("token", SecurityScheme::Http(http));
+    }
+}
 
 /// The OpenAPI document as JSON.
 pub fn openapi_json() -> String {
@@ -155,6 +194,7 @@ impl IntoResponse for Error {
             Error::NotApproved { .. }
             | Error::UserRevoked { .. }
             | Error::UnknownUser
+            | Error::OwnersOnly
             | Error::WrongUser
             | Error::TooManyTransformKeys { .. } => StatusCode::FORBIDDEN,
             Error::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
@@ -168,7 +208,9 @@ impl IntoResponse for Error {
             Error::Ledger(e) if e.code().starts_with(REFUSALS) || e.code() == "TSL-LED-008" => {
                 StatusCode::UNPROCESSABLE_ENTITY
             }
-            Error::ObjectTooLarge { .. } | Error::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Error::ObjectTooLarge { .. } | Error::BodyTooLarge { .. } | Error::RequestTooLarge { .. } => {
+                StatusCode::PAYLOAD_TOO_LARGE
+            }
             Error::Store(_) => StatusCode::INSUFFICIENT_STORAGE,
             Error::Driver(_) => StatusCode::SERVICE_UNAVAILABLE,
             Error::BadRecordNumber { .. }
@@ -176,6 +218,8 @@ impl IntoResponse for Error {
             | Error::BadUpload { .. }
             | Error::NotFresh { .. }
             | Error::BadClaim { .. }
+            | Error::BadUserId { .. }
+            | Error::NotOnRoll { .. }
             | Error::BadMailKey
             | Error::Abe(_)
             | Error::Twin(_) => StatusCode::UNPROCESSABLE_ENTITY,
@@ -183,30 +227,84 @@ impl IntoResponse for Error {
             | Error::LedgerMismatch { .. }
             | Error::BadSignature
             | Error::Replayed
+            | Error::NeedsReinstating { .. }
+            | Error::NeedsCeremony { .. }
             | Error::AuthorityExists { .. } => StatusCode::CONFLICT,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
         let problem = Problem { code: self.code().into(), message: self.to_string() };
-        (status, Json(problem)).into_response()
+        let mut response = (status, Json(problem)).into_response();
+        response.extensions_mut().insert(Refusal(self.code().into()));
+        response
     }
 }
 
+/// The code of a refusal, for the log.
+#[derive(Clone)]
+struct Refusal(String);
+
+/// The owner's requests.
 async fn authorize(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
-    let given =
-        request.headers().get(header::AUTHORIZATION).and_then(|v| v.as_bytes().strip_prefix(b"Bearer "));
-    let expected = shared.token.as_bytes();
-    let ok = given.is_some_and(|g| constant_time::verify_slices_are_equal(g, expected).is_ok());
+    if carries(&request, &shared.tokens.owner) {
+        next.run(request).await
+    } else if carries(&request, &shared.tokens.reader) {
+        Error::OwnersOnly.into_response()
+    } else {
+        Error::Unauthorized.into_response()
+    }
+}
+
+/// Requests for what is sealed.
+async fn authorize_reader(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    let ok = carries(&request, &shared.tokens.reader) || carries(&request, &shared.tokens.owner);
     if ok { next.run(request).await } else { Error::Unauthorized.into_response() }
 }
 
+fn carries(request: &Request, token: &str) -> bool {
+    let given =
+        request.headers().get(header::AUTHORIZATION).and_then(|v| v.as_bytes().strip_prefix(b"Bearer "));
+    given.is_some_and(|g| constant_time::verify_slices_are_equal(g, token.as_bytes()).is_ok())
+}
+
+/// Requests of people without a token.
+async fn stranger(
+    State((shared, limit)): State<(Arc<Shared>, usize)>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if let Err(error) = shared.throttle() {
+        return error.into_response();
+    }
+    let Ok(_place) = shared.places.try_acquire() else { return Error::TooManyRequests.into_response() };
+    match tokio::time::timeout(PATIENCE, next.run(request)).await {
+        Err(_) => Error::BadRequest { status: 408, reason: "it came too slowly; send it again".into() }
+            .into_response(),
+        Ok(response) if response.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+            Error::RequestTooLarge { limit }.into_response()
+        }
+        Ok(response) => response,
+    }
+}
+
+/// Counts requests, and logs refusals: which route and why, never what was sent.
 async fn count(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
     shared.requests.fetch_add(1, Ordering::Relaxed);
+    let method = request.method().clone();
+    let path = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let response = next.run(request).await;
     if response.status().is_success() {
         return response;
     }
     shared.failures.fetch_add(1, Ordering::Relaxed);
-    explain(response, shared.max_body_bytes).await
+    let response = explain(response, shared.max_body_bytes).await;
+    let code = response.extensions().get::<Refusal>().map_or("", |refusal| &refusal.0);
+    let (status, path) = (response.status().as_u16(), path.as_deref().unwrap_or("unknown"));
+    if response.status().is_server_error() {
+        warn!(%method, path, status, code, "failed");
+    } else {
+        info!(%method, path, status, code, "refused");
+    }
+    response
 }
 
 /// What the framework refused by itself (routes, methods, queries, bodies) becomes a [`Problem`] too.
@@ -226,12 +324,14 @@ async fn explain(response: Response, limit: usize) -> Response {
         StatusCode::PAYLOAD_TOO_LARGE => Error::BodyTooLarge { limit },
         _ => Error::BadRequest { status: status.as_u16(), reason },
     };
-    let problem = Problem { code: error.code().into(), message: error.to_string() };
-    (status, Json(problem)).into_response()
+    let mut response = error.into_response();
+    *response.status_mut() = status;
+    response
 }
 
 /// How an upload is to be read and who may open it.
 #[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 struct PutQuery {
     /// `dexcom`, `e4` or `file`; guessed from the content when absent.
     kind: Option<UploadKind>,
@@ -293,6 +393,7 @@ async fn body(
 
 /// Which transform key to work with.
 #[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 struct TransformQuery {
     /// 32 hex digits.
     key: String,
@@ -312,6 +413,7 @@ async fn transformed(
 
 /// Who may read from now on.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct RewrapRequest {
     /// The new policy; the old one under the authorities' current keys when absent.
     pub policy: Option<String>,
@@ -332,6 +434,7 @@ async fn rewrap(
 
 /// How to fill gaps.
 #[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 struct PredictQuery {
     /// `pchip` or `lsh`.
     #[serde(default)]
@@ -351,6 +454,7 @@ async fn predict(
 
 /// What to rent.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct LeaseRequest {
     /// Room for blobs.
     pub size_bytes: u64,
@@ -376,6 +480,7 @@ async fn authorities(State(shared): State<Arc<Shared>>) -> Json<Vec<Published>> 
 
 /// A new authority.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct AuthorityRequest {
     /// Its name, as it stands behind the `@`.
     pub name: String,
@@ -415,12 +520,12 @@ async fn request_attributes(
     Path(name): Path<String>,
     body: Bytes,
 ) -> Result<Vec<u8>, Error> {
-    shared.throttle()?;
     shared.node.answer(&name, &body, MAX_AGE_MS)
 }
 
 /// Whom an authority vouches for, and for what.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Approval {
     /// 64 hex digits, as `twinseal identity` prints them.
     pub user: String,
@@ -428,6 +533,9 @@ pub struct Approval {
     pub attributes: Vec<String>,
     /// Unix milliseconds; for good when absent.
     pub until_ms: Option<u64>,
+    /// Take back a revocation of the user; what they had before it does not return.
+    #[serde(default)]
+    pub reinstate: bool,
 }
 
 /// Put a user's attributes on the roll.
@@ -441,7 +549,29 @@ async fn approve(
 ) -> Result<Json<Report>, Error> {
     let mut authorities = shared.node.authorities();
     let authority = authorities.get_mut(&name)?;
-    authority.approve(&approval.user, &approval.attributes, approval.until_ms)?;
+    let Approval { user, attributes, until_ms, reinstate } = &approval;
+    if *reinstate {
+        authority.reinstate(user, attributes, *until_ms)?;
+    } else {
+        authority.approve(user, attributes, *until_ms)?;
+    }
+    info!(authority = name, user, claims = attributes.len(), reinstate, "approved");
+    Ok(Json(authority.report()))
+}
+
+/// Take one attribute of a user from the roll.
+#[utoipa::path(delete, path = "/v1/authorities/{name}/users/{user}/claims/{claim}",
+    params(("name" = String, Path, description = "of the authority"), ("user" = String, Path, description = "64 hex digits"),
+        ("claim" = String, Path, description = "as it was approved")),
+    responses((status = 200, body = Report), (status = 404, body = Problem), (status = 422, body = Problem)))]
+async fn withdraw(
+    State(shared): State<Arc<Shared>>,
+    Path((name, user, claim)): Path<(String, String, String)>,
+) -> Result<Json<Report>, Error> {
+    let mut authorities = shared.node.authorities();
+    let authority = authorities.get_mut(&name)?;
+    authority.withdraw(&user, &claim)?;
+    info!(authority = name, user, claim, "withdrawn");
     Ok(Json(authority.report()))
 }
 
@@ -473,7 +603,6 @@ async fn keep_transform_key(
     Path(id): Path<String>,
     body: Bytes,
 ) -> Result<(), Error> {
-    shared.throttle()?;
     shared.node.keep_transform_key(&id, &body)
 }
 
@@ -486,7 +615,6 @@ async fn forget_transform_key(
     Path(id): Path<String>,
     body: Bytes,
 ) -> Result<(), Error> {
-    shared.throttle()?;
     shared.node.transform_keys().forget(&id, &body, SystemClock.now_ms())
 }
 
@@ -501,7 +629,7 @@ async fn delete_transform_key(
 }
 
 /// Alive, and with what.
-#[utoipa::path(get, path = "/v1/health", responses((status = 200, body = Health)))]
+#[utoipa::path(get, path = "/v1/health", security(()), responses((status = 200, body = Health)))]
 async fn health(State(shared): State<Arc<Shared>>) -> Result<Json<Health>, Error> {
     Ok(Json(shared.node.health()?))
 }

@@ -624,7 +624,7 @@ impl<F: FnMut(&Step)> Demo<F> {
             ministry.approve(home.identity().user()?.as_str(), &[claim.into()], None)?;
             let rng = &mut crate::entropy::Rng(entropy);
             let answer = ministry.answer(&Request::open(&request.1)?, now_ms, MAX_AGE_MS, rng)?;
-            counts.push(home.accept(&answer, None, &path)?.1);
+            counts.push(home.accept(&answer, None, &path)?.keys);
         }
         step.check(
             "one member's part is no key, two members' parts are one",

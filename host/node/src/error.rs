@@ -320,19 +320,76 @@ pub enum Error {
     },
     /// Something one member of a threshold authority cannot do.
     #[error(
-        "{authority} is a threshold authority, and no member can do this alone; hold a ceremony for a new one"
+        "{authority} is a threshold authority, and no member can do this alone; let its members hold `twinseal authority ceremony {authority}` in an empty folder, which starts its next generation"
     )]
     NeedsCeremony {
         /// Which authority.
         authority: String,
     },
     /// A transform key was not named.
-    #[error(
-        "you have {count} transform keys; name one that `twinseal outsource` printed, or leave one with it"
-    )]
+    #[error("your transform keys: {names}; name one of them, or leave one with `twinseal outsource`")]
     WhichTransformKey {
-        /// How many.
-        count: usize,
+        /// Those there are, or "none".
+        names: String,
+    },
+    /// Something a reader's token does not allow.
+    #[error(
+        "a reader's token fetches what is sealed and nothing else; open it here with `--keys` or `--outsource`, or ask the owner"
+    )]
+    OwnersOnly,
+    /// A request body past a limit that nobody sets.
+    #[error(
+        "the request is larger than {limit} bytes, the most of its kind; send fewer attributes or keys at once"
+    )]
+    RequestTooLarge {
+        /// The limit.
+        limit: usize,
+    },
+    /// An authority under another public key than before.
+    #[error(
+        "{url} gives {authority} the public key {found}, but gave it {known} before; ask the authority whether it rotated, and accept the new key with --key-id {found}"
+    )]
+    AuthorityKeyChanged {
+        /// Which authority.
+        authority: String,
+        /// The daemon that gave it.
+        url: String,
+        /// Key id it gave, in hex.
+        found: String,
+        /// Key id it gave before.
+        known: String,
+    },
+    /// A home without an identity.
+    #[error("{path} holds no identity; make one with `twinseal identity`, or name your folder with --home")]
+    NoIdentity {
+        /// The home.
+        path: String,
+    },
+    /// Not a user id.
+    #[error("{text:?} is not a user id; it is 64 hex digits, as `twinseal identity` prints them")]
+    BadUserId {
+        /// What was given, cut to 64 characters.
+        text: String,
+    },
+    /// An approval of somebody who was revoked.
+    #[error(
+        "{authority} has revoked {user}; approve with --reinstate to take that back, and name everything the user may have: what they had before does not return"
+    )]
+    NeedsReinstating {
+        /// Which authority.
+        authority: String,
+        /// Whom.
+        user: String,
+    },
+    /// A claim to withdraw that is not on the roll.
+    #[error(
+        "{authority} has not approved {claim} for this user; `twinseal authority list` shows what it has"
+    )]
+    NotOnRoll {
+        /// Which authority.
+        authority: String,
+        /// What should be withdrawn.
+        claim: String,
     },
     /// From the driver.
     #[error(transparent)]
@@ -414,6 +471,13 @@ impl Error {
             Self::CeremonyStalled { .. } => "TSL-NOD-048",
             Self::NeedsCeremony { .. } => "TSL-NOD-049",
             Self::WhichTransformKey { .. } => "TSL-NOD-050",
+            Self::OwnersOnly => "TSL-NOD-051",
+            Self::RequestTooLarge { .. } => "TSL-NOD-052",
+            Self::AuthorityKeyChanged { .. } => "TSL-NOD-053",
+            Self::NoIdentity { .. } => "TSL-NOD-054",
+            Self::BadUserId { .. } => "TSL-NOD-055",
+            Self::NeedsReinstating { .. } => "TSL-NOD-056",
+            Self::NotOnRoll { .. } => "TSL-NOD-057",
             Self::Driver(e) => e.code(),
             Self::Sim(e) => e.code(),
             Self::Abe(e) => e.code(),

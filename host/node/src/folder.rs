@@ -3,9 +3,9 @@
 //! nothing can have been stored and the next start begins afresh; once `genesis.bin` is there, a missing file makes the node
 //! refuse to start instead of quietly making new keys, an empty ledger or an empty store.
 
-use std::fs::{DirBuilder, File};
+use std::fs::{DirBuilder, File, Permissions};
 use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
@@ -109,11 +109,21 @@ pub fn read_secret(path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
 
 /// Writes a file with mode 0600, whole or not at all, synced; an existing file is never replaced.
 pub fn write_secret(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    write_new(path, bytes, 0o600)
+}
+
+/// The same with mode 0644, whatever the umask: for what others are meant to read.
+pub fn publish(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    write_new(path, bytes, 0o644)
+}
+
+fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
     let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let write = || -> std::io::Result<()> {
         // A fresh file with an unpredictable name and mode 0600, which nobody can have prepared.
         let mut file = tempfile::Builder::new().prefix(".twinseal-").tempfile_in(parent)?;
         file.write_all(bytes)?;
+        file.as_file().set_permissions(Permissions::from_mode(mode))?;
         file.as_file().sync_all()?;
         file.persist_noclobber(path).map_err(|e| e.error)?;
         File::open(parent)?.sync_all()

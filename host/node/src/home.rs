@@ -1,12 +1,13 @@
 //! The home of a person: a folder with the root secret their identity grows from, and the attribute keys and retrieving
 //! keys they were given. Everything in it is mode 0600.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use twinseal_abe::outsource::{self, RetrievingKey, TransformKey};
 use twinseal_abe::threshold::{Group, PartialKey};
-use twinseal_abe::{AttributeKey, Claim};
+use twinseal_abe::{Claim, PublicKey};
 use twinseal_driver::{EntropySlot, Provider};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
@@ -30,11 +31,18 @@ impl Home {
     /// Opens `dir`. With `create`, a root secret is made where there is none; without, that is an error.
     pub fn open(dir: &Path, create: bool) -> Result<Self, Error> {
         let path = dir.join(folder::ROOT);
-        if create && !path.exists() {
+        if !path.exists() {
+            if !create {
+                return Err(Error::NoIdentity { path: dir.display().to_string() });
+            }
             folder::create_private(dir)?;
             let mut root = Zeroizing::new([0u8; 32]);
             entropy().fill(root.as_mut_slice())?;
-            folder::write_secret(&path, root.as_slice())?;
+            match folder::write_secret(&path, root.as_slice()) {
+                // Somebody else has made it at the same time.
+                Ok(()) | Err(Error::Exists { .. }) => {}
+                Err(e) => return Err(e),
+            }
         }
         let root = folder::read_secret(&path)?;
         let expected = "32 bytes";
@@ -86,26 +94,47 @@ impl Home {
         authorities.into_iter().map(sign).collect()
     }
 
-    /// Opens and checks an answer, and adds its keys to those in `path`; from whom, and how many. Parts from a member of a
-    /// threshold authority wait here until there are enough to make keys of.
-    pub fn accept(&self, answer: &[u8], key_id: Option<&str>, path: &Path) -> Result<(String, usize), Error> {
-        let (public_key, new) = match request::accept(&self.identity, answer, key_id)? {
-            Accepted::Keys(public_key, keys) => (*public_key, keys),
-            Accepted::Parts(group, parts) => {
-                let keys = self.collect(&group, parts)?;
-                (group.public_key().clone(), ReaderKeys { user: self.identity.user()?, keys })
-            }
-        };
-        let count = new.keys.len();
+    /// Opens and checks an answer, and adds its keys to those in `path`. Parts from a member of a threshold authority wait
+    /// here until there are enough to make keys of.
+    pub fn accept(&self, answer: &[u8], key_id: Option<&str>, path: &Path) -> Result<Taken, Error> {
+        let accepted = request::accept(&self.identity, answer, key_id)?;
+        // Commands that run at the same time must not overwrite what another has just added.
+        let _lock = self.lock()?;
         let mut keys = self.keys(path)?;
-        keys.merge(new)?;
-        folder::replace(path, &keys.to_bytes()?)?;
-        Ok((format!("{} under {}", public_key.authority(), public_key.id()), count))
+        match accepted {
+            Accepted::Keys(public_key, new) => {
+                let taken = Taken::new(&public_key, new.keys.len());
+                keys.merge(new)?;
+                folder::replace(path, &keys.to_bytes()?)?;
+                Ok(taken)
+            }
+            Accepted::Parts(group, parts) => {
+                let waiting = self.parts(&group, parts)?;
+                let of =
+                    |part: &PartialKey| waiting.iter().filter(|p| p.attribute() == part.attribute()).count();
+                let have = waiting.iter().map(of).min().unwrap_or_default();
+                let (complete, waiting): (Vec<_>, Vec<_>) =
+                    waiting.iter().partition(|part| of(part) >= usize::from(group.threshold()));
+                let new = group.combine(complete)?;
+                let mut taken = Taken::new(group.public_key(), new.len());
+                if !waiting.is_empty() {
+                    taken.parts = Some(PartsSoFar { have, need: group.threshold().into() });
+                }
+                keys.merge(ReaderKeys { user: self.identity.user()?, keys: new })?;
+                folder::replace(path, &keys.to_bytes()?)?;
+                // Last, so that an interruption costs nothing: parts are combined again.
+                let waiting = Parts(waiting.iter().map(|part| part.to_bytes().to_vec()).collect());
+                let waiting =
+                    Zeroizing::new(postcard::to_allocvec(&waiting).map_err(|_| Error::BadReaderKeys)?);
+                folder::replace(&self.parts_path(&group), &waiting)?;
+                Ok(taken)
+            }
+        }
     }
 
-    /// Puts `parts` to those that wait; the keys that are complete.
-    fn collect(&self, group: &Group, mut parts: Vec<PartialKey>) -> Result<Vec<AttributeKey>, Error> {
-        let path = self.dir.join(format!("parts-{}", hex::encode(&group.fingerprint()[..16])));
+    /// `parts` and those of the same group that wait; of two from one member for one attribute the newer.
+    fn parts(&self, group: &Group, mut parts: Vec<PartialKey>) -> Result<Vec<PartialKey>, Error> {
+        let path = self.parts_path(group);
         if path.exists() {
             let waiting = folder::read_secret(&path)?;
             let waiting: Parts = postcard::from_bytes(&waiting).map_err(|_| Error::BadReaderKeys)?;
@@ -117,14 +146,19 @@ impl Home {
                 }
             }
         }
-        let of = |part: &PartialKey| parts.iter().filter(|p| p.attribute() == part.attribute()).count();
-        let (complete, waiting): (Vec<_>, Vec<_>) =
-            parts.iter().partition(|part| of(part) >= usize::from(group.threshold()));
-        let keys = group.combine(complete)?;
-        let waiting = Parts(waiting.iter().map(|part| part.to_bytes().to_vec()).collect());
-        let waiting = Zeroizing::new(postcard::to_allocvec(&waiting).map_err(|_| Error::BadReaderKeys)?);
-        folder::replace(&path, &waiting)?;
-        Ok(keys)
+        Ok(parts)
+    }
+
+    fn parts_path(&self, group: &Group) -> PathBuf {
+        self.dir.join(format!("parts-{}", hex::encode(&group.fingerprint()[..16])))
+    }
+
+    /// Waits until no other process works on the keys of this home; held until dropped.
+    fn lock(&self) -> Result<File, Error> {
+        let path = self.dir.join(".lock");
+        let lock = File::create(&path).map_err(|e| Error::io("create", &path, e))?;
+        lock.lock().map_err(|e| Error::io("lock", &path, e))?;
+        Ok(lock)
     }
 
     /// The clocks whose epochs are among `keys`, as claims to renew.
@@ -153,10 +187,12 @@ impl Home {
         let entries = std::fs::read_dir(&self.dir).map_err(|e| Error::io("list", &self.dir, e))?;
         let files = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
         let name = |file: String| Some(file.strip_prefix("retrieving-")?.strip_suffix(".key")?.to_owned());
-        let names: Vec<String> = files.filter_map(name).collect();
+        let mut names: Vec<String> = files.filter_map(name).collect();
+        names.sort_unstable();
         match &names[..] {
             [name] => Ok(name.clone()),
-            _ => Err(Error::WhichTransformKey { count: names.len() }),
+            [] => Err(Error::WhichTransformKey { names: "none".into() }),
+            _ => Err(Error::WhichTransformKey { names: names.join(", ") }),
         }
     }
 
@@ -173,6 +209,48 @@ impl Home {
     fn retrieving_path(&self, name: &str) -> PathBuf {
         let name: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
         self.dir.join(format!("retrieving-{name}.key"))
+    }
+}
+
+/// What an answer brought.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Taken {
+    /// From whom.
+    pub authority: String,
+    /// Id of the public key they are under, in hex.
+    pub key_id: String,
+    /// How many keys.
+    pub keys: usize,
+    /// Of a threshold authority, if there are not yet enough parts for every key.
+    pub parts: Option<PartsSoFar>,
+}
+
+/// Parts of a key, of different members.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct PartsSoFar {
+    /// How many there are.
+    pub have: usize,
+    /// How many make a key.
+    pub need: usize,
+}
+
+impl Taken {
+    fn new(public_key: &PublicKey, keys: usize) -> Self {
+        let (authority, key_id) = (public_key.authority().to_string(), public_key.id().to_string());
+        Self { authority, key_id, keys, parts: None }
+    }
+}
+
+impl core::fmt::Display for Taken {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let Self { authority, key_id, keys, parts } = self;
+        match parts {
+            Some(PartsSoFar { have, need }) => {
+                write!(f, "{have} of {need} parts of {authority} under {key_id}; ask another member")?;
+                if *keys > 0 { write!(f, " ({keys} keys are complete)") } else { Ok(()) }
+            }
+            None => write!(f, "{keys} keys of {authority} under {key_id}"),
+        }
     }
 }
 

@@ -4,7 +4,9 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tracing::info;
 use twinseal_abe as abe;
+use twinseal_abe::outsource::TransformKey;
 use twinseal_driver::{MerkleSlot, Provider};
 use twinseal_ledger::{
     Access, AccountId, Clock, Genesis, Kind, Ledger, Level, Member, Receipt, Record, Rules, SigningKey,
@@ -36,6 +38,14 @@ pub const REFUSALS: &str = "TSL-LED-1";
 const LEASE_PRICE: u64 = 1;
 /// Fee of a time-sensitive registration.
 const STREAM_FEE: u64 = 10;
+
+/// What API requests carry: 64 hex digits each.
+pub struct Tokens {
+    /// May do everything.
+    pub owner: Zeroizing<String>,
+    /// May fetch what is sealed.
+    pub reader: Zeroizing<String>,
+}
 
 /// An open node.
 pub struct Node {
@@ -73,6 +83,11 @@ impl Node {
             }
         }
         let transform_keys = TransformKeys::open(&folder.path("transform-keys"))?;
+        // Users who were revoked while the daemon was stopped.
+        let dropped = transform_keys.retain(|user, key| not_revoked(&authorities, user, key))?;
+        if dropped > 0 {
+            info!(dropped, "transform keys of revoked users deleted");
+        }
 
         let genesis_path = folder.path(folder::GENESIS);
         let genesis = if folder.is_new() {
@@ -175,6 +190,7 @@ impl Node {
     /// the user's transform keys either.
     pub fn revoke(&self, name: &str, user: &str) -> Result<(), Error> {
         self.authorities().get_mut(name)?.revoke(user, SystemClock.now_ms())?;
+        info!(authority = name, user, "revoked");
         self.transform_keys.delete_user(user)
     }
 
@@ -183,10 +199,16 @@ impl Node {
         &self.transform_keys
     }
 
-    /// Keeps a reader's transform key. Only for people some authority of this node vouches for.
+    /// Keeps a reader's transform key. Only for people some authority of this node vouches for, and without attributes of
+    /// one that has revoked them.
     pub fn keep_transform_key(&self, name: &str, upload: &[u8]) -> Result<(), Error> {
-        let known = |user: &str| self.authorities().iter().any(|authority| authority.vouches_for(user));
-        self.transform_keys.keep(name, upload, SystemClock.now_ms(), known)
+        let may_keep = |user: &str, key: &TransformKey| {
+            let authorities = self.authorities();
+            not_revoked(&authorities, user, key)?;
+            let is_known = authorities.iter().any(|authority| authority.vouches_for(user));
+            if is_known { Ok(()) } else { Err(Error::UnknownUser) }
+        };
+        self.transform_keys.keep(name, upload, SystemClock.now_ms(), may_keep)
     }
 
     /// A section with the pairings of its opening done by the provider's engine, for the holder of a transform key.
@@ -196,7 +218,8 @@ impl Node {
         name: &str,
         transform_key: &str,
     ) -> Result<TransformedSection, Error> {
-        let key = self.transform_keys.get(transform_key)?;
+        let (user, key) = self.transform_keys.get(transform_key)?;
+        not_revoked(&self.authorities(), &user, &key)?;
         let record = self.fetch(number).await?;
         let section = record.section(name)?;
         let slot = &*self.engines.provider().transform;
@@ -210,9 +233,13 @@ impl Node {
         })
     }
 
-    /// The token that API requests must carry, created on first use with mode 0600.
-    pub fn api_token(&self) -> Result<Zeroizing<String>, Error> {
-        let path = self.folder.path("api.token");
+    /// The tokens that API requests carry, created on first use with mode 0600.
+    pub fn tokens(&self) -> Result<Tokens, Error> {
+        Ok(Tokens { owner: self.token("api.token")?, reader: self.token("reader.token")? })
+    }
+
+    fn token(&self, file: &str) -> Result<Zeroizing<String>, Error> {
+        let path = self.folder.path(file);
         if !path.exists() {
             let mut bytes = Zeroizing::new([0u8; 32]);
             self.engines.provider().entropy.fill(bytes.as_mut_slice())?;
@@ -296,7 +323,7 @@ impl Node {
         let mut record = self.fetch(number).await?;
         let header = record.header.clone();
         let section = record.section_mut(name)?;
-        let policy = policy.unwrap_or(&section.access.policy).parse()?;
+        let policy = crate::policy::parse(policy.unwrap_or(&section.access.policy))?;
         let key = self.owner.section_key(&number, &section.name)?;
         let entropy = &*self.engines.provider().entropy;
         *section = blocking(|| section.rewrap(&header, &policy, &key, &self.authority_keys(), entropy))?;
@@ -492,6 +519,16 @@ impl TreeHasher for SlotTree {
         let leaves: Vec<&[u8]> = leaves.iter().map(<[u8; 32]>::as_slice).collect();
         Ok(self.0.merkle_root(&leaves)?)
     }
+}
+
+/// An error if an authority of this node whose attributes are in `key` has revoked `user`.
+fn not_revoked(authorities: &Authorities, user: &str, key: &TransformKey) -> Result<(), Error> {
+    for authority in authorities.iter().filter(|authority| authority.has_revoked(user)) {
+        if key.attributes().any(|(attribute, _)| attribute.authority().as_str() == authority.name()) {
+            return Err(Error::UserRevoked { authority: authority.name().into() });
+        }
+    }
+    Ok(())
 }
 
 fn new_genesis(owner: &Identity, doctor: &Identity, cloud: &Identity, orderer: &SigningKey) -> Genesis {

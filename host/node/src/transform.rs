@@ -22,6 +22,8 @@ use crate::statement::{Seen, Stamp, Statement};
 pub const MAX_TRANSFORM_KEYS: usize = 1024;
 /// Most transform keys of one user.
 pub const MAX_PER_USER: usize = 16;
+/// Largest upload of a transform key: a signed statement.
+pub const MAX_UPLOAD_BYTES: usize = crate::statement::MAX_BYTES;
 /// Largest stored transform key.
 const MAX_FILE_BYTES: u64 = 4 << 20;
 
@@ -95,24 +97,22 @@ impl TransformKeys {
         Ok(Self { dir: dir.to_owned(), keys: Mutex::new(keys), seen: Mutex::default() })
     }
 
-    /// Keeps what `upload` asks to keep, under `name`. `is_known` decides who may.
+    /// Keeps what `upload` asks to keep, under `name`. `may_keep` decides who may leave which key.
     pub fn keep(
         &self,
         name: &str,
         upload: &[u8],
         now_ms: u64,
-        is_known: impl FnOnce(&str) -> bool,
+        may_keep: impl FnOnce(&str, &TransformKey) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let (user, (wish, stamp)): (_, (Wish, Stamp)) = Statement::from_bytes(upload)?.open(DOMAIN)?;
         self.admit(&stamp, now_ms)?;
         let Wish::Keep(bytes) = wish else { return Err(Error::BadStatement) };
-        if !is_known(user.as_str()) {
-            return Err(Error::UnknownUser);
-        }
         let key = TransformKey::from_bytes(&bytes)?;
         if name_of(&key) != name {
             return Err(Error::BadStatement);
         }
+        may_keep(user.as_str(), &key)?;
         let mut keys = self.lock();
         let of_user = keys.values().filter(|kept| kept.user == user.as_str()).count();
         if !keys.contains_key(name) && (keys.len() >= MAX_TRANSFORM_KEYS || of_user >= MAX_PER_USER) {
@@ -156,9 +156,23 @@ impl TransformKeys {
         names.iter().try_for_each(|name| self.delete(name))
     }
 
-    /// The key called `name`.
-    pub fn get(&self, name: &str) -> Result<Arc<TransformKey>, Error> {
-        self.lock().get(name).map(|kept| kept.key.clone()).ok_or_else(|| unknown(name))
+    /// Deletes every key that `may_stay` refuses for its user; how many.
+    pub fn retain(
+        &self,
+        may_stay: impl Fn(&str, &TransformKey) -> Result<(), Error>,
+    ) -> Result<usize, Error> {
+        let names: Vec<String> = {
+            let keys = self.lock();
+            let refused = keys.iter().filter(|(_, kept)| may_stay(&kept.user, &kept.key).is_err());
+            refused.map(|(name, _)| name.clone()).collect()
+        };
+        names.iter().try_for_each(|name| self.delete(name))?;
+        Ok(names.len())
+    }
+
+    /// The key called `name`, and its user.
+    pub fn get(&self, name: &str) -> Result<(String, Arc<TransformKey>), Error> {
+        self.lock().get(name).map(|kept| (kept.user.clone(), kept.key.clone())).ok_or_else(|| unknown(name))
     }
 
     fn admit(&self, stamp: &Stamp, now_ms: u64) -> Result<(), Error> {

@@ -71,7 +71,7 @@ impl Upload {
             UploadKind::Dexcom => ingest::dexcom::parse(bytes)?,
             UploadKind::E4 => ingest::e4::parse_eda(bytes, 0)?,
             UploadKind::File => {
-                let policy = policy.unwrap_or(CLINICAL_POLICY).parse()?;
+                let policy = crate::policy::parse(policy.unwrap_or(CLINICAL_POLICY))?;
                 upload.add("files/upload", policy, bytes.to_vec())?;
                 return Ok(upload);
             }
@@ -88,7 +88,8 @@ impl Upload {
             SignalKind::GlucoseMgDl => "stream/glucose",
             SignalKind::EdaMicrosiemens => "stream/eda",
         };
-        upload.add(name, policy.unwrap_or(STREAM_POLICY).parse()?, recording.series.to_bytes())?;
+        let policy = crate::policy::parse(policy.unwrap_or(STREAM_POLICY))?;
+        upload.add(name, policy, recording.series.to_bytes())?;
         Ok(upload)
     }
 

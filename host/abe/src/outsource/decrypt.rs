@@ -13,7 +13,7 @@ use super::{TransformEngine, TransformJob};
 use crate::authority::{AttributeKey, KeyId};
 use crate::codec::{GT_BYTES, Kind, Reader, Writer, gt_from_bytes};
 use crate::curve::{Curve, Group};
-use crate::groups::{Bls12381, Secret, hash_user, normalised, random_scalar};
+use crate::groups::{Bls12381, Secret, hash_attribute, hash_user, normalised, random_scalar};
 use crate::kem::{Ciphertext, Face, SharedKey};
 use crate::scheme::{self, Job, Key};
 use crate::{Attribute, Error, UserId};
@@ -26,10 +26,13 @@ use zeroize::Zeroizing;
 /// Most keys in one transform key.
 pub const MAX_TRANSFORM_KEYS: usize = 4096;
 
-/// A user's keys, blinded: enough to transform what they open, and of no use without the
-/// [`RetrievingKey`]. It does not name the user.
+/// A user's keys, blinded: enough to transform what they open, and of no use for reading it without the
+/// [`RetrievingKey`].
 ///
-/// Whoever has it learns which ciphertexts its attributes open. Deleting it ends the helper's part.
+/// Whoever has it learns nothing of keys or plaintexts, but which attributes and generations it is for, which
+/// ciphertexts they open and when that is asked for. It does not name the user; a helper who guesses the
+/// name can confirm it by a result that is accepted if and only if the guess is right. Deleting it ends
+/// the helper's part.
 #[derive(Clone, PartialEq)]
 pub struct TransformKey {
     /// H(uid)^(1/b)
@@ -52,7 +55,8 @@ pub struct Transformed(scheme::Transformed<Bls12381>);
 
 impl Eq for Transformed {}
 
-/// A fresh pair of keys to outsource the decryption of what `user`'s `keys` open.
+/// A fresh pair of keys to outsource the decryption of what `user`'s `keys` open, which have been
+/// [verified](AttributeKey::verify).
 ///
 /// Of two keys for the same attribute and generation the later counts. Fails with
 /// [`Error::KeyOfAnotherUser`], or [`Error::Encoding`] for more than [`MAX_TRANSFORM_KEYS`] keys.
@@ -69,7 +73,10 @@ pub fn tkgen<'a>(
         if &key.user != user {
             return Err(Error::KeyOfAnotherUser { attribute: key.attribute.clone() });
         }
-        let Key { k, l } = key.key.blind(&inverse);
+        // Its authority knows the r in L = g2^r, and the two of them g2^(1/b), unless r is made anew.
+        let f = hash_attribute(&key.attribute);
+        let fresh = Secret::new(key.key.for_attribute(&f, &random_scalar(rng)));
+        let Key { k, l } = fresh.blind(&inverse);
         blinded.insert((key.attribute.clone(), key.key_id), Key { k: normalised(k), l: normalised(l) });
     }
     if blinded.len() > MAX_TRANSFORM_KEYS {
@@ -117,7 +124,7 @@ impl TransformKey {
 
     /// The canonical encoding.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut writer = Writer::new(Kind::TransformKey, 4 + 48 + self.keys.len() * 256);
+        let mut writer = Writer::new(Kind::TransformKey, 4 + 48 + self.keys.len() * 324);
         writer.g1(&self.h);
         writer.count(self.keys.len() as u16);
         for ((attribute, key_id), key) in &self.keys {

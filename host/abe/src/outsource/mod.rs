@@ -13,6 +13,8 @@ mod offline;
 pub use decrypt::{
     MAX_TRANSFORM_KEYS, RetrievingKey, TransformKey, Transformed, tkgen, transform, transform_with,
 };
+#[doc(hidden)]
+pub use encrypt::timed_sum;
 pub use encrypt::{Pending, Plan, Rows, RowsJob, encrypt_rows};
 pub use offline::Pool;
 

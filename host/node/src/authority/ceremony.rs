@@ -1,4 +1,4 @@
-//! The founding of a threshold authority: n members generate its key together, each on a machine of its own, and t of them
+//! The founding of a threshold authority, or of its next generation: n members generate its key together, each on a machine of its own, and t of them
 //! issue; none ever holds the secret ([`twinseal_abe::threshold`]). Every member runs [`hold`] with a folder that all of
 //! them can write to; the rounds are files in it, and what a member must keep to itself lives in memory until its share
 //! is written. A member that is interrupted spoils the ceremony: begin another in an empty folder.
@@ -62,7 +62,8 @@ struct Hello {
 
 /// Takes part in the ceremony in `shared`; this member's share, and the group.
 pub fn hold(shared: &Path, terms: &Terms, rng: &mut Rng<'_>) -> Result<(Share, Group), Error> {
-    folder::create_private(shared)?;
+    // An ordinary folder, as its maker's umask has it; one that is there stays as it is.
+    std::fs::create_dir_all(shared).map_err(|e| Error::io("create the folder", shared, e))?;
     let nonce = agree(shared, terms, rng)?;
     let ceremony = Ceremony::generate(terms.name.parse()?, terms.threshold, terms.members, &nonce)?;
     let (mut participant, pledge) = Participant::join(&ceremony, terms.index, rng)?;
@@ -132,9 +133,10 @@ fn info(nonce: &[u8; 32], from: u8, to: u8) -> Vec<u8> {
     [&b"twinseal/v1/ceremony\0"[..], nonce, &[from, to]].concat()
 }
 
-/// Writes a file for all to see; one that is there was written by somebody else.
+/// Writes a file for all to see, since members may be different accounts: nothing in it is secret that is not sealed. One
+/// that is there was written by somebody else.
 fn put(shared: &Path, name: &str, bytes: &[u8]) -> Result<(), Error> {
-    folder::write_secret(&shared.join(name), bytes)
+    folder::publish(&shared.join(name), bytes)
 }
 
 fn wait(shared: &Path, name: &str, terms: &Terms) -> Result<Vec<u8>, Error> {

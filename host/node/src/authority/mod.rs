@@ -40,10 +40,14 @@ use request::Request;
 pub const EPOCH: &str = "epoch";
 /// An operator may answer a request that travelled as a file this long after it was signed.
 pub const MAX_FILE_AGE_MS: u64 = 30 * 86_400_000;
-/// Most requests that wait for an operator; a further one pushes out the oldest.
+/// Most requests that wait for an operator.
 const MAX_PENDING: usize = 256;
+/// Most of them from one user; a further one pushes out that user's oldest.
+const MAX_PENDING_PER_USER: usize = 4;
 /// Lines of the log that a report shows.
 const SHOWN: usize = 100;
+/// What an authority's folder is called until it is whole; no authority's name begins so.
+const UNFINISHED: &str = ".new-";
 /// Largest file of an authority that is read.
 const MAX_FILE_BYTES: u64 = 256 << 20;
 
@@ -188,23 +192,45 @@ impl core::fmt::Display for Report {
         }
         for (user, member) in &self.approved {
             let revoked = if member.revoked_ms.is_some() { " (revoked)" } else { "" };
-            let claims: Vec<&str> = member.claims.keys().map(String::as_str).collect();
+            let claims: Vec<String> =
+                member.claims.iter().map(|(claim, until)| lasting(claim, *until)).collect();
             writeln!(f, "  approved {user}: {}{revoked}", claims.join(", "))?;
         }
         for asked in &self.pending {
-            writeln!(f, "  waits    {}: {}", asked.user, asked.claims.join(", "))?;
+            writeln!(
+                f,
+                "  waits    {}: {}, since {}",
+                asked.user,
+                asked.claims.join(", "),
+                day(asked.time_ms)
+            )?;
         }
         for line in &self.issued {
-            writeln!(f, "  issued   {}: {} at {} ms", line.user, line.claims.join(", "), line.time_ms)?;
+            writeln!(f, "  issued   {}: {} on {}", line.user, line.claims.join(", "), day(line.time_ms))?;
         }
         Ok(())
     }
+}
+
+fn day(time_ms: u64) -> Epoch {
+    Epoch::of_unix_time(time_ms / 1000)
+}
+
+/// A claim and, if it ends, the day on which it does.
+fn lasting(claim: &str, until_ms: Option<u64>) -> String {
+    until_ms.map_or_else(|| claim.into(), |until_ms| format!("{claim} (until {})", day(until_ms)))
 }
 
 impl Authorities {
     /// Opens every authority in `dir`, which is created if missing. Another process that has them open is an error.
     pub fn open(dir: &Path) -> Result<Self, Error> {
         folder::create_private(dir)?;
+        Self::open_existing(dir)
+    }
+
+    /// Opens every authority in `dir`, which must be there.
+    pub fn open_existing(dir: &Path) -> Result<Self, Error> {
+        std::fs::read_dir(dir).map_err(|e| Error::io("open the folder of authorities", dir, e))?;
         let path = dir.join(".lock");
         let lock = File::create(&path).map_err(|e| Error::io("create", &path, e))?;
         lock.try_lock().map_err(|_| Error::AuthoritiesBusy { path: dir.display().to_string() })?;
@@ -212,7 +238,10 @@ impl Authorities {
         let entries = std::fs::read_dir(dir).map_err(|e| Error::io("list", dir, e))?;
         for entry in entries {
             let path = entry.map_err(|e| Error::io("list", dir, e))?.path();
-            if path.is_dir() {
+            if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(UNFINISHED)) {
+                // Cut off before anything was issued; nobody else is at work here, because the lock is ours.
+                std::fs::remove_dir_all(&path).map_err(|e| Error::io("remove", &path, e))?;
+            } else if path.is_dir() {
                 let room = Authority::open(&path)?;
                 rooms.insert(room.name().to_owned(), room);
             }
@@ -226,11 +255,13 @@ impl Authorities {
         if self.rooms.contains_key(name) {
             return Err(Error::AuthorityExists { authority: name.into() });
         }
-        let room = Authority::create(&self.dir.join(name), id, clock, rng)?;
+        let master = abe::Authority::setup(id, rng);
+        let room = self.create(name, clock, |dir| write_generation(dir, 1, &master))?;
         Ok(self.rooms.entry(name.into()).or_insert(room))
     }
 
-    /// Takes part in founding a threshold authority; see [`ceremony`].
+    /// Takes part in founding a threshold authority, or in starting the next generation of one; see [`ceremony`]. A
+    /// generation may have other members and another threshold than the one before; a clock stays a clock.
     pub fn found(
         &mut self,
         shared: &Path,
@@ -238,12 +269,38 @@ impl Authorities {
         clock: bool,
         rng: &mut Rng<'_>,
     ) -> Result<&mut Authority, Error> {
-        if self.rooms.contains_key(&terms.name) {
-            return Err(Error::AuthorityExists { authority: terms.name.clone() });
-        }
+        let generation = match self.rooms.get(&terms.name) {
+            None => 1,
+            Some(room) if matches!(room.issuer, Issuer::Member { .. }) => room.generation + 1,
+            Some(_) => return Err(Error::AuthorityExists { authority: terms.name.clone() }),
+        };
         let (share, group) = ceremony::hold(shared, terms, rng)?;
-        let room = Authority::create_member(&self.dir.join(&terms.name), clock, &share, &group)?;
-        Ok(self.rooms.entry(terms.name.clone()).or_insert(room))
+        let room = if generation == 1 {
+            self.create(&terms.name, clock, |dir| write_share(dir, 1, &share, &group))?
+        } else {
+            let dir = self.dir.join(&terms.name);
+            write_share(&dir, generation, &share, &group)?;
+            Authority::open(&dir)?
+        };
+        self.rooms.insert(terms.name.clone(), room);
+        self.get_mut(&terms.name)
+    }
+
+    /// A new authority's folder, whole or not at all: it gets its name when all of it is on the disk.
+    fn create(
+        &self,
+        name: &str,
+        clock: bool,
+        first_generation: impl FnOnce(&Path) -> Result<(), Error>,
+    ) -> Result<Authority, Error> {
+        let (unfinished, dir) = (self.dir.join(format!("{UNFINISHED}{name}")), self.dir.join(name));
+        folder::create_private(&unfinished)?;
+        write_json(&unfinished.join("settings.json"), &Settings { clock })?;
+        first_generation(&unfinished)?;
+        std::fs::rename(&unfinished, &dir)
+            .and_then(|()| File::open(&self.dir)?.sync_all())
+            .map_err(|e| Error::io("create the authority", &dir, e))?;
+        Authority::open(&dir)
     }
 
     /// The authority called `name`.
@@ -267,23 +324,6 @@ fn unknown(name: &str) -> Error {
 }
 
 impl Authority {
-    fn create(dir: &Path, id: abe::AuthorityId, clock: bool, rng: &mut Rng<'_>) -> Result<Self, Error> {
-        folder::create_private(dir)?;
-        write_json(&dir.join("settings.json"), &Settings { clock })?;
-        let master = abe::Authority::setup(id, rng);
-        write_generation(dir, 1, &master)?;
-        Self::open(dir)
-    }
-
-    fn create_member(dir: &Path, clock: bool, share: &Share, group: &Group) -> Result<Self, Error> {
-        folder::create_private(dir)?;
-        write_json(&dir.join("settings.json"), &Settings { clock })?;
-        folder::replace(&generation_path(dir, 1, "key"), &share.to_bytes())?;
-        folder::replace(&generation_path(dir, 1, "group"), &group.to_bytes())?;
-        folder::replace(&generation_path(dir, 1, "pub"), &group.public_key().to_bytes())?;
-        Self::open(dir)
-    }
-
     fn open(dir: &Path) -> Result<Self, Error> {
         let mut public_keys = BTreeMap::new();
         while let Some(bytes) = read(&generation_path(dir, public_keys.len() as u32 + 1, "pub"))? {
@@ -385,13 +425,32 @@ impl Authority {
         self.roll.get(user).is_some_and(|member| member.revoked_ms.is_none())
     }
 
-    /// Puts `claims` of `user` on the roll, until `until_ms` or for good; a revocation of the user is taken back.
+    /// Whether `user` was revoked.
+    pub fn has_revoked(&self, user: &str) -> bool {
+        self.roll.get(user).is_some_and(|member| member.revoked_ms.is_some())
+    }
+
+    /// Puts `claims` of `user` on the roll, until `until_ms` or for good. A user who was revoked must be
+    /// [reinstated](Self::reinstate).
     pub fn approve(&mut self, user: &str, claims: &[String], until_ms: Option<u64>) -> Result<(), Error> {
+        if self.has_revoked(&user_id(user)?) {
+            return Err(Error::NeedsReinstating { authority: self.name().into(), user: user.into() });
+        }
+        self.reinstate(user, claims, until_ms)
+    }
+
+    /// As [`Self::approve`], and takes back a revocation of the user. What they had before it does not return.
+    pub fn reinstate(&mut self, user: &str, claims: &[String], until_ms: Option<u64>) -> Result<(), Error> {
         let user = user_id(user)?;
+        if claims.is_empty() {
+            return Err(Error::BadClaim { claim: "nothing".into(), reason: "name at least one attribute" });
+        }
         let claims = claims.iter().map(|text| self.approvable(text)).collect::<Result<Vec<_>, _>>()?;
         let mut roll = self.roll.clone();
         let member = roll.entry(user.clone()).or_default();
-        member.revoked_ms = None;
+        if member.revoked_ms.take().is_some() {
+            member.claims.clear();
+        }
         member.claims.extend(claims.into_iter().map(|claim| (claim.to_string(), until_ms)));
         let member = member.clone();
         write_json(&self.dir.join("roll.json"), &roll)?;
@@ -401,11 +460,25 @@ impl Authority {
         write_json(&self.dir.join("pending.json"), &self.pending)
     }
 
-    /// From now on `user` gets nothing.
+    /// Takes one claim of `user` from the roll; the others stay.
+    pub fn withdraw(&mut self, user: &str, claim: &str) -> Result<(), Error> {
+        let (user, claim) = (user_id(user)?, self.approvable(claim)?.to_string());
+        let mut roll = self.roll.clone();
+        if roll.get_mut(&user).and_then(|member| member.claims.remove(&claim)).is_none() {
+            return Err(Error::NotOnRoll { authority: self.name().into(), claim });
+        }
+        write_json(&self.dir.join("roll.json"), &roll)?;
+        self.roll = roll;
+        Ok(())
+    }
+
+    /// From now on `user` gets nothing, and what they had is no longer on the roll; the log keeps what was issued.
     pub fn revoke(&mut self, user: &str, now_ms: u64) -> Result<(), Error> {
         let user = user_id(user)?;
         let mut roll = self.roll.clone();
-        roll.entry(user.clone()).or_default().revoked_ms = Some(now_ms);
+        let member = roll.entry(user.clone()).or_default();
+        member.revoked_ms.get_or_insert(now_ms);
+        member.claims.clear();
         write_json(&self.dir.join("roll.json"), &roll)?;
         self.roll = roll;
         self.pending.retain(|p| p.user != user);
@@ -493,10 +566,33 @@ impl Authority {
         missing.iter().try_for_each(|text| self.approvable(text).map(drop))?;
         let user = request.user.to_string();
         self.pending.retain(|p| p.user != user || p.claims != missing);
-        self.pending.drain(..self.pending.len().saturating_sub(MAX_PENDING - 1));
+        self.make_room(&user);
         self.pending.push(Pending { user, claims: missing.clone(), time_ms: now_ms });
         write_json(&self.dir.join("pending.json"), &self.pending)?;
         Err(Error::NotApproved { authority, claims: missing.join(", ") })
+    }
+
+    /// Lets go of a waiting request if another one of `user` would be too many: of that user's own, or else of people
+    /// who are not on the roll, of the one with the most. Of those with equally many the oldest goes, so somebody with
+    /// many identities can push out strangers, but nobody on the roll.
+    fn make_room(&mut self, user: &str) {
+        let mut waiting = BTreeMap::<String, usize>::new();
+        for asked in &self.pending {
+            *waiting.entry(asked.user.clone()).or_default() += 1;
+        }
+        let own = waiting.get(user).copied().unwrap_or_default();
+        let place = if own >= MAX_PENDING_PER_USER {
+            self.pending.iter().position(|p| p.user == user)
+        } else if self.pending.len() >= MAX_PENDING {
+            let weight = |p: &Pending| (!self.roll.contains_key(&p.user), waiting.get(&p.user).copied());
+            // From the newest on: of equals the last one looked at wins.
+            self.pending.iter().enumerate().rev().max_by_key(|(_, p)| weight(p)).map(|(place, _)| place)
+        } else {
+            None
+        };
+        if let Some(place) = place {
+            self.pending.remove(place);
+        }
     }
 
     /// A claim that may stand on the roll.
@@ -542,14 +638,22 @@ impl Authority {
 
 /// A user id is an account in hex; anything else cannot be somebody's.
 fn user_id(text: &str) -> Result<String, Error> {
-    let account: twinseal_ledger::AccountId = text.parse()?;
-    Ok(account.to_string())
+    let account = text.parse::<twinseal_ledger::AccountId>();
+    let bad = |_| Error::BadUserId { text: text.chars().take(64).collect() };
+    Ok(account.map_err(bad)?.to_string())
 }
 
 /// The public key comes last: where it is, the generation is whole.
 fn write_generation(dir: &Path, number: u32, master: &abe::Authority) -> Result<(), Error> {
     folder::replace(&generation_path(dir, number, "key"), &master.to_bytes())?;
     folder::replace(&generation_path(dir, number, "pub"), &master.public_key().to_bytes())
+}
+
+/// The same of one member of a threshold authority.
+fn write_share(dir: &Path, number: u32, share: &Share, group: &Group) -> Result<(), Error> {
+    folder::replace(&generation_path(dir, number, "key"), &share.to_bytes())?;
+    folder::replace(&generation_path(dir, number, "group"), &group.to_bytes())?;
+    folder::replace(&generation_path(dir, number, "pub"), &group.public_key().to_bytes())
 }
 
 fn generation_path(dir: &Path, number: u32, extension: &str) -> PathBuf {

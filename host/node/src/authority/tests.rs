@@ -96,10 +96,109 @@ fn the_roll_decides_and_the_log_remembers() {
     room.revoke(mira.user().unwrap().as_str(), NOW_MS).unwrap();
     let again = ask(&mira, "hospital", &["doctor@hospital"], NOW_MS);
     assert_eq!(code(answer(room, &again, NOW_MS)), "TSL-NOD-035");
-    approve(room, &mira, &["doctor@hospital"], Some(NOW_MS + 1));
+    let user = mira.user().unwrap().to_string();
+    let claims = ["doctor@hospital".to_owned()];
+    assert_eq!(code(room.approve(&user, &claims, None)), "TSL-NOD-056");
+    assert!(room.has_revoked(&user), "an approval does not undo a revocation");
+    room.reinstate(&user, &claims, Some(NOW_MS + 1)).unwrap();
     answer(room, &again, NOW_MS).unwrap();
+    let before = ask(&mira, "hospital", &["grade=3@hospital"], NOW_MS);
+    assert_eq!(
+        code(answer(room, &before, NOW_MS)),
+        "TSL-NOD-034",
+        "what was approved before does not return"
+    );
+    assert_eq!(room.report().issued.len(), 2, "the log keeps what was issued before");
     let after = ask(&mira, "hospital", &["doctor@hospital"], NOW_MS + 1);
     assert_eq!(code(answer(room, &after, NOW_MS + 1)), "TSL-NOD-034", "the approval has ended");
+}
+
+#[test]
+fn one_claim_is_withdrawn_and_the_others_stay() {
+    let dir = tempfile::tempdir().unwrap();
+    let mira = person(1);
+    let user = mira.user().unwrap().to_string();
+    let mut all = open(dir.path());
+    let room = all.init("hospital", false, &mut Rng(&*Provider::software().entropy)).unwrap();
+    approve(room, &mira, &["doctor@hospital", "grade=3@hospital"], Some(NOW_MS + DAY_MS));
+    assert!(room.report().to_string().contains("doctor@hospital (until 2024-10-05)"), "{}", room.report());
+    room.withdraw(&user, "doctor@hospital").unwrap();
+    assert_eq!(code(room.withdraw(&user, "doctor@hospital")), "TSL-NOD-057");
+    drop(all);
+    let mut all = open(dir.path());
+    let room = all.get_mut("hospital").unwrap();
+    let code_of = |room: &mut Authority, claim: &str| {
+        answer(room, &ask(&mira, "hospital", &[claim], NOW_MS), NOW_MS).err().map(|e| e.code().to_owned())
+    };
+    assert_eq!(code_of(room, "doctor@hospital").as_deref(), Some("TSL-NOD-034"));
+    assert_eq!(code_of(room, "grade=3@hospital"), None);
+
+    for wrong in ["mira", "", &user[1..]] {
+        assert_eq!(code(room.approve(wrong, &["doctor@hospital".into()], None)), "TSL-NOD-055");
+        assert_eq!(code(room.revoke(wrong, NOW_MS)), "TSL-NOD-055");
+    }
+    assert_eq!(code(room.approve(&user, &[], None)), "TSL-NOD-043");
+}
+
+#[test]
+fn strangers_do_not_push_out_people_on_the_roll_nor_one_stranger_the_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut all = open(dir.path());
+    let room = all.init("hospital", false, &mut Rng(&*Provider::software().entropy)).unwrap();
+    let (known, quiet, eve) = (person(1), person(2), person(3));
+    let wait = |room: &mut Authority, who: &Identity, claim: &str| {
+        let request = ask(who, "hospital", &[claim], NOW_MS);
+        assert_eq!(code(answer(room, &request, NOW_MS)), "TSL-NOD-034");
+    };
+    let waits = |room: &Authority, who: &Identity| {
+        let user = who.user().unwrap();
+        room.pending.iter().filter(|p| p.user == user.as_str()).count()
+    };
+    approve(room, &known, &["nurse@hospital"], None);
+    wait(room, &known, "doctor@hospital");
+    wait(room, &quiet, "doctor@hospital");
+    for n in 0..20 {
+        wait(room, &eve, &format!("c{n}@hospital"));
+    }
+    assert_eq!(waits(room, &eve), MAX_PENDING_PER_USER);
+    let newest = &room.pending.last().unwrap().claims;
+    assert_eq!(newest, &["c19@hospital"], "the newest of them stay");
+
+    // As if many had asked; one identity with two requests goes before those with one.
+    for n in room.pending.len()..MAX_PENDING {
+        let claims = vec!["doctor@hospital".to_owned()];
+        room.pending.push(Pending { user: format!("{n:064x}"), claims, time_ms: NOW_MS });
+    }
+    for n in 10..13 {
+        wait(room, &person(n), "doctor@hospital");
+        assert_eq!(room.pending.len(), MAX_PENDING);
+    }
+    assert_eq!((waits(room, &known), waits(room, &quiet), waits(room, &eve)), (1, 1, 1));
+    for n in 20..24 {
+        wait(room, &person(n), "doctor@hospital");
+    }
+    assert_eq!((waits(room, &known), waits(room, &quiet)), (1, 0), "of equals the oldest stranger goes");
+}
+
+#[test]
+fn an_interrupted_beginning_leaves_the_others_alone_and_can_be_repeated() {
+    let dir = tempfile::tempdir().unwrap();
+    let entropy = Provider::software().entropy;
+    open(dir.path()).init("hospital", false, &mut Rng(&*entropy)).unwrap();
+    let unfinished = dir.path().join(".new-clock");
+    std::fs::create_dir(&unfinished).unwrap();
+    write_json(&unfinished.join("settings.json"), &Settings { clock: true }).unwrap();
+    let mut all = open(dir.path());
+    assert!(!unfinished.exists());
+    assert_eq!(all.iter().map(Authority::name).collect::<Vec<_>>(), ["hospital"]);
+    all.init("clock", true, &mut Rng(&*entropy)).unwrap();
+    assert!(!unfinished.exists(), "a whole one has its name");
+    drop(all);
+    assert_eq!(open(dir.path()).iter().count(), 2);
+
+    let absent = dir.path().join("typo");
+    assert_eq!(code(Authorities::open_existing(&absent)), "TSL-NOD-001");
+    assert!(!absent.exists());
 }
 
 #[test]

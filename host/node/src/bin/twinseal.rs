@@ -8,24 +8,25 @@ use std::time::Duration;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use serde_json::json;
-use twinseal_abe::Claim;
+use twinseal_abe::{AuthorityId, Claim, Policy, PublicKey};
 use twinseal_ledger::{Clock, SystemClock};
 use twinseal_node::answers::{Evidence, LeaseReport, Method, PredictReport, PutReport};
 use twinseal_node::api::{Approval, AuthorityRequest, LeaseRequest, RewrapRequest};
 use twinseal_node::authority::ceremony::Terms;
 use twinseal_node::authority::request::Request;
-use twinseal_node::authority::{Authorities, MAX_FILE_AGE_MS, Published, Report};
+use twinseal_node::authority::{Authorities, MAX_FILE_AGE_MS, Report};
 use twinseal_node::client::Client;
 use twinseal_node::config::EngineChoice;
 use twinseal_node::demo::{self, DemoOptions};
 use twinseal_node::entropy::Rng;
 use twinseal_node::home::{Home, entropy};
+use twinseal_node::known::KnownAuthorities;
 use twinseal_node::reader::ReaderKeys;
 use twinseal_node::record::{SectionName, parse_record_number};
 use twinseal_node::report::Style;
 use twinseal_node::transform::{self, TransformedSection};
 use twinseal_node::upload::UploadKind;
-use twinseal_node::{Error, doctor, engines, file, folder, verify};
+use twinseal_node::{Error, doctor, engines, file, folder, policy, verify};
 
 const OCTETS: &str = "application/octet-stream";
 
@@ -41,7 +42,7 @@ struct Cli {
     /// Where the daemon listens.
     #[arg(long, global = true, env = "TWINSEAL_URL", default_value = "http://127.0.0.1:7480")]
     url: String,
-    /// The daemon's API token.
+    /// The daemon's API token; its reader.token is enough for `verify`, `get --keys` and `get --outsource`.
     #[arg(long, global = true, env = "TWINSEAL_TOKEN_FILE", default_value = "/var/lib/twinseal/api.token")]
     token_file: PathBuf,
     /// Your own folder: the root of your identity, and the keys you were given.
@@ -91,7 +92,7 @@ enum Command {
         keys: Option<Option<PathBuf>>,
         /// Let the daemon do the pairings, with the transform key `twinseal outsource` printed, or the only one you have; what
         /// it returns is checked here.
-        #[arg(long, value_name = "KEY", num_args = 0..=1)]
+        #[arg(long, value_name = "KEY", num_args = 0..=1, conflicts_with = "keys")]
         outsource: Option<Option<String>>,
         /// With `--keys` or `--outsource`: refuse any ledger but this one (hex, as `twinseal verify` prints it).
         #[arg(long)]
@@ -135,6 +136,9 @@ enum Command {
         /// Public keys of the policy's authorities (`generation-N.pub`); the daemon's when absent.
         #[arg(long = "authority")]
         authorities: Vec<PathBuf>,
+        /// Take the daemon's public key with this id, though it is not the one you know; once for each authority.
+        #[arg(long, conflicts_with = "authorities")]
+        key_id: Vec<String>,
         /// What the files are bound to; NAME when absent.
         #[arg(long)]
         name: Option<String>,
@@ -142,10 +146,13 @@ enum Command {
         #[arg(long, short)]
         output: PathBuf,
     },
-    /// Open a sealed file with your attribute keys.
+    /// Open a sealed file with your attribute keys, or as the owner.
     Open {
         /// NAME, as it was sealed.
         file: PathBuf,
+        /// Open it with NAME.tsk, whatever the policy.
+        #[arg(long, conflicts_with_all = ["keys", "name"])]
+        owner: bool,
         /// Attribute keys; those in your home when absent.
         #[arg(long)]
         keys: Option<PathBuf>,
@@ -173,6 +180,9 @@ enum Command {
         /// Public keys of the policy's authorities (`generation-N.pub`); the daemon's when absent.
         #[arg(long = "authority")]
         authorities: Vec<PathBuf>,
+        /// Take the daemon's public key with this id, though it is not the one you know; once for each authority.
+        #[arg(long, conflicts_with_all = ["authorities", "record"])]
+        key_id: Vec<String>,
         /// Open the file with these attribute keys; with NAME.tsk when absent.
         #[arg(long)]
         keys: Option<PathBuf>,
@@ -268,7 +278,8 @@ enum AuthorityCommand {
         #[arg(long)]
         clock: bool,
     },
-    /// Found a threshold authority with others: every member runs this, and all wait for each other. Needs --dir.
+    /// Found a threshold authority with others, or start its next generation: every member runs this, and all wait for each
+    /// other. Needs --dir.
     Ceremony {
         /// As it stands behind the `@`.
         name: String,
@@ -301,8 +312,20 @@ enum AuthorityCommand {
         #[arg(required = true)]
         attributes: Vec<String>,
         /// For so many days; for good when absent.
-        #[arg(long)]
+        #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
         days: Option<u64>,
+        /// Take back a revocation of the user; what they had before it does not return.
+        #[arg(long)]
+        reinstate: bool,
+    },
+    /// Take an attribute of a user from the roll; the others stay.
+    Withdraw {
+        /// Which authority.
+        name: String,
+        /// 64 hex digits.
+        user: String,
+        /// As it was approved.
+        attribute: String,
     },
     /// Answer a request that travelled as a file.
     Issue {
@@ -324,7 +347,7 @@ enum AuthorityCommand {
         /// Which authority.
         name: String,
     },
-    /// Issue nothing more to a user.
+    /// Issue nothing more to a user, and take all they have from the roll.
     Revoke {
         /// Which authority.
         name: String,
@@ -376,6 +399,7 @@ fn run(cli: Cli) -> Result<bool, Error> {
         }
         Command::Put { file, kind, policy } => {
             let bytes = read(&file)?;
+            policy.as_deref().map(check).transpose()?;
             let mut path = String::from("/v1/records?");
             if let Some(kind) = kind {
                 path += &format!("kind={kind}&");
@@ -451,27 +475,33 @@ fn run(cli: Cli) -> Result<bool, Error> {
             let report: LeaseReport = client.json(&post_json(&client, "/v1/leases", &request)?)?;
             show(cli.json, &report, || report.to_string())
         }
-        Command::Seal { file: input, policy, authorities, name, output } => {
-            let authorities = public_keys(&cli.url, &authorities)?;
+        Command::Seal { file: input, policy, authorities, key_id, name, output } => {
+            let policy = check(&policy)?;
+            let authorities = public_keys(&cli.url, cli.home.as_deref(), &authorities, &policy, &key_id)?;
             let sealed = file::seal(&input, &output, name.as_deref(), &policy, &authorities, &*entropy())?;
             show(cli.json, &sealed, || sealed.to_string())
         }
-        Command::Open { file: base, keys, name, output } => {
-            let bytes =
-                file::open(&base, name.as_deref(), &reader_keys(keys, cli.home.as_deref())?, &output)?;
+        Command::Open { file: base, owner, keys, name, output } => {
+            let bytes = if owner {
+                file::open_as_owner(&base, &output)?
+            } else {
+                file::open(&base, name.as_deref(), &reader_keys(keys, cli.home.as_deref())?, &output)?
+            };
             let value = json!({ "bytes": bytes, "output": output.display().to_string() });
             show(cli.json, &value, || format!("{bytes} bytes in {}", output.display()))
         }
-        Command::Rewrap { file: Some(base), policy, authorities, keys, name, .. } => {
+        Command::Rewrap { file: Some(base), policy, authorities, key_id, keys, name, .. } => {
             let keys = keys.map(|path| reader_keys(Some(path), None)).transpose()?;
-            let (policy, authorities) = (policy.as_deref(), public_keys(&cli.url, &authorities)?);
+            let policy = policy.map_or_else(|| file::policy(&base), |text| check(&text))?;
+            let authorities = public_keys(&cli.url, cli.home.as_deref(), &authorities, &policy, &key_id)?;
             let sealed =
-                file::rewrap(&base, name.as_deref(), keys.as_ref(), policy, &authorities, &*entropy())?;
+                file::rewrap(&base, name.as_deref(), keys.as_ref(), &policy, &authorities, &*entropy())?;
             show(cli.json, &sealed, || sealed.to_string())
         }
         Command::Rewrap { record, section, policy, .. } => {
             let record = parse_record_number(&record.unwrap_or_default())?;
             let section = SectionName::new(&section.unwrap_or_default())?;
+            policy.as_deref().map(check).transpose()?;
             let client = client(&cli.url, &cli.token_file)?;
             let path = format!("{}/rewrap", section_path(&record.to_string(), &section));
             let report: PutReport = client.json(&post_json(&client, &path, &RewrapRequest { policy })?)?;
@@ -490,15 +520,22 @@ fn run(cli: Cli) -> Result<bool, Error> {
             let name = match forget {
                 Some(name) => {
                     let wish = transform::forget(&name, home.identity(), now_ms, &*entropy)?;
-                    client.post(&format!("/v1/transform-keys/{}/forget", percent(&name)), OCTETS, &wish)?;
-                    home.forget(&name)?;
+                    let forgotten =
+                        client.post(&format!("/v1/transform-keys/{}/forget", percent(&name)), OCTETS, &wish);
+                    match forgotten {
+                        Err(e) if !is_gone(&e) => return Err(e),
+                        _ => home.forget(&name)?,
+                    }
                     name
                 }
                 None => {
                     let path = keys.unwrap_or_else(|| home.keys_path());
                     let (name, key) = home.outsource(&home.keys(&path)?)?;
                     let upload = transform::keep(&key, home.identity(), now_ms, &*entropy)?;
-                    client.put(&format!("/v1/transform-keys/{name}"), OCTETS, &upload)?;
+                    if let Err(e) = client.put(&format!("/v1/transform-keys/{name}"), OCTETS, &upload) {
+                        home.forget(&name)?;
+                        return Err(e);
+                    }
                     name
                 }
             };
@@ -546,12 +583,20 @@ fn attributes(command: Attributes, url: &str, dir: Option<&Path>, json: bool) ->
     let home = home(dir, false)?;
     let client = Client::new(url, "");
     let ask = |claims: &[Claim], path: &Path, key_id: Option<&str>| {
-        let mut taken = Vec::new();
-        for (authority, request) in home.requests(claims, &home.keys(path)?, SystemClock.now_ms())? {
+        let requests = home.requests(claims, &home.keys(path)?, SystemClock.now_ms())?;
+        // One authority's refusal does not keep the others from being asked.
+        let ask = |(authority, request): (String, Vec<u8>)| {
             let at = format!("/v1/authorities/{}/requests", percent(&authority));
-            taken.push(home.accept(&client.post(&at, OCTETS, &request)?, key_id, path)?);
-        }
-        Ok::<_, Error>(taken)
+            let take = || {
+                let key_ids = key_id.map(str::to_owned);
+                let known = known_keys(url, dir, &[authority.parse()?], key_ids.as_slice())?;
+                let pinned = known.first().map(|key| key.id().to_string());
+                home.accept(&client.post(&at, OCTETS, &request)?, pinned.as_deref(), path)
+            };
+            let taken = take();
+            (authority, taken)
+        };
+        Ok::<Vec<_>, Error>(requests.into_iter().map(ask).collect())
     };
     let path = |keys: Option<PathBuf>| keys.unwrap_or_else(|| home.keys_path());
     let (taken, path) = match command {
@@ -573,7 +618,8 @@ fn attributes(command: Attributes, url: &str, dir: Option<&Path>, json: bool) ->
         }
         Attributes::Accept { answer, keys, key_id } => {
             let path = path(keys);
-            (vec![home.accept(&read(&answer)?, key_id.as_deref(), &path)?], path)
+            let taken = home.accept(&read(&answer)?, key_id.as_deref(), &path)?;
+            (vec![(taken.authority.clone(), Ok(taken))], path)
         }
         Attributes::Renew { keys } => {
             let path = path(keys);
@@ -584,7 +630,10 @@ fn attributes(command: Attributes, url: &str, dir: Option<&Path>, json: bool) ->
             let list: Vec<_> = held
                 .keys
                 .iter()
-                .map(|k| json!({ "attribute": k.attribute().to_string(), "key_id": k.key_id().to_string() }))
+                .map(|k| {
+                    let (attribute, key_id) = (k.attribute().to_string(), k.key_id().to_string());
+                    json!({ "attribute": attribute, "authority": k.attribute().authority().as_str(), "key_id": key_id })
+                })
                 .collect();
             let text = || {
                 let line =
@@ -594,14 +643,28 @@ fn attributes(command: Attributes, url: &str, dir: Option<&Path>, json: bool) ->
             return show(json, &list, text);
         }
     };
-    let answers: Vec<_> =
-        taken.iter().map(|(from, keys)| json!({ "authority": from, "keys": keys })).collect();
-    let value = json!({ "file": path.display().to_string(), "answers": answers });
+    let asked = taken.len();
+    let (mut answers, mut refusals) = (Vec::new(), Vec::new());
+    for (authority, taken) in taken {
+        match taken {
+            Ok(taken) => answers.push(taken),
+            Err(e) if asked == 1 => return Err(e),
+            Err(e) => refusals.push((authority, e)),
+        }
+    }
+    let refused: Vec<_> = refusals
+        .iter()
+        .map(|(of, e)| json!({ "authority": of, "code": e.code(), "message": e.to_string() }))
+        .collect();
+    if !json {
+        refusals.iter().for_each(|(of, e)| eprintln!("twinseal: {of}: {e} [{}]", e.code()));
+    }
+    let value = json!({ "file": path.display().to_string(), "answers": answers, "refused": refused });
     show(json, &value, || {
-        let line = |(from, keys): &(String, usize)| format!("{keys} keys of {from}");
-        let lines: Vec<_> = taken.iter().map(line).collect();
+        let lines: Vec<_> = answers.iter().map(ToString::to_string).collect();
         format!("{}\nin {}", lines.join("\n"), path.display())
-    })
+    })?;
+    Ok(refusals.is_empty())
 }
 
 fn operate_daemon(command: AuthorityCommand, client: &Client) -> Result<Report, Error> {
@@ -615,8 +678,8 @@ fn operate_daemon(command: AuthorityCommand, client: &Client) -> Result<Report, 
                 "a ceremony needs --dir: stop the daemon, hold it, and start the daemon again".into();
             return Err(Error::Config { reason });
         }
-        AuthorityCommand::Approve { name, user, attributes, days } => {
-            let approval = Approval { user, attributes, until_ms: days.map(in_days) };
+        AuthorityCommand::Approve { name, user, attributes, days, reinstate } => {
+            let approval = Approval { user, attributes, until_ms: days.map(in_days), reinstate };
             post_json(client, &at(&name, "/approvals"), &approval)?
         }
         AuthorityCommand::Issue { name, request, output } => {
@@ -626,6 +689,10 @@ fn operate_daemon(command: AuthorityCommand, client: &Client) -> Result<Report, 
         }
         AuthorityCommand::List { name } => client.get(&at(&name, ""))?,
         AuthorityCommand::Rotate { name } => client.post(&at(&name, "/rotate"), OCTETS, b"")?,
+        AuthorityCommand::Withdraw { name, user, attribute } => {
+            let of_user = format!("/users/{}/claims/{}", percent(&user), percent(&attribute));
+            client.delete(&at(&name, &of_user))?
+        }
         AuthorityCommand::Revoke { name, user } => {
             client.delete(&at(&name, &format!("/users/{}", percent(&user))))?
         }
@@ -634,7 +701,8 @@ fn operate_daemon(command: AuthorityCommand, client: &Client) -> Result<Report, 
 }
 
 fn operate_folder(command: AuthorityCommand, dir: &Path) -> Result<Report, Error> {
-    let mut authorities = Authorities::open(dir)?;
+    let makes_one = matches!(command, AuthorityCommand::Init { .. } | AuthorityCommand::Ceremony { .. });
+    let mut authorities = if makes_one { Authorities::open(dir)? } else { Authorities::open_existing(dir)? };
     let entropy = entropy();
     let rng = &mut Rng(&*entropy);
     let now_ms = SystemClock.now_ms();
@@ -645,9 +713,19 @@ fn operate_folder(command: AuthorityCommand, dir: &Path) -> Result<Report, Error
             let terms = Terms { name, threshold, members, index, patience };
             authorities.found(&shared, &terms, clock, rng)?
         }
-        AuthorityCommand::Approve { name, user, attributes, days } => {
+        AuthorityCommand::Approve { name, user, attributes, days, reinstate } => {
             let authority = authorities.get_mut(&name)?;
-            authority.approve(&user, &attributes, days.map(in_days))?;
+            let until_ms = days.map(in_days);
+            if reinstate {
+                authority.reinstate(&user, &attributes, until_ms)?;
+            } else {
+                authority.approve(&user, &attributes, until_ms)?;
+            }
+            authority
+        }
+        AuthorityCommand::Withdraw { name, user, attribute } => {
+            let authority = authorities.get_mut(&name)?;
+            authority.withdraw(&user, &attribute)?;
             authority
         }
         AuthorityCommand::Issue { name, request, output } => {
@@ -672,20 +750,43 @@ fn operate_folder(command: AuthorityCommand, dir: &Path) -> Result<Report, Error
     Ok(authority.report())
 }
 
-/// Public keys from files, or the current ones of the daemon's authorities.
-fn public_keys(url: &str, files: &[PathBuf]) -> Result<Vec<twinseal_abe::PublicKey>, Error> {
+/// A policy as it was typed; where it is refused, the place is shown.
+fn check(text: &str) -> Result<Policy, Error> {
+    policy::parse(text).inspect_err(|_| {
+        if let Some(place) = policy::complaint(text) {
+            eprintln!("{place}");
+        }
+    })
+}
+
+/// Public keys of `policy`'s authorities: from files, or the daemon's current ones if they are the ones you know.
+fn public_keys(
+    url: &str,
+    home: Option<&Path>,
+    files: &[PathBuf],
+    policy: &Policy,
+    key_ids: &[String],
+) -> Result<Vec<PublicKey>, Error> {
     if !files.is_empty() {
-        return files.iter().map(|path| Ok(twinseal_abe::PublicKey::from_bytes(&read(path)?)?)).collect();
+        return files.iter().map(|path| Ok(PublicKey::from_bytes(&read(path)?)?)).collect();
     }
-    let client = Client::new(url, "");
-    let published: Vec<Published> = client.json(&client.get("/v1/authorities")?)?;
-    let current = published.iter().filter(|key| key.current);
-    current
-        .map(|key| {
-            let bytes = hex::decode(&key.public_key).map_err(|_| Error::Malformed)?;
-            Ok(twinseal_abe::PublicKey::from_bytes(&bytes)?)
-        })
-        .collect()
+    known_keys(url, home, &file::authorities(policy), key_ids)
+}
+
+/// The daemon's current public keys of `authorities`, compared with those that were seen before.
+fn known_keys(
+    url: &str,
+    home: Option<&Path>,
+    authorities: &[AuthorityId],
+    key_ids: &[String],
+) -> Result<Vec<PublicKey>, Error> {
+    let compared = KnownAuthorities::new(&home_dir(home)?).fetch(url, authorities, key_ids)?;
+    for new in &compared.unconfirmed {
+        eprintln!(
+            "twinseal: first use of {new}: it is the daemon's word; compare the id with what the authority says"
+        );
+    }
+    Ok(compared.keys)
 }
 
 fn reader_keys(path: Option<PathBuf>, dir: Option<&Path>) -> Result<ReaderKeys, Error> {
@@ -698,18 +799,26 @@ fn reader_keys(path: Option<PathBuf>, dir: Option<&Path>) -> Result<ReaderKeys, 
     }
 }
 
+/// There is no such transform key at the daemon: nothing is left to forget there.
+fn is_gone(error: &Error) -> bool {
+    error.code() == Error::NoTransformKey { name: String::new() }.code()
+}
+
 fn in_days(days: u64) -> u64 {
     SystemClock.now_ms().saturating_add(days.saturating_mul(86_400_000))
 }
 
-/// The home of whoever runs this, `~/.twinseal` unless told otherwise.
+/// The home of whoever runs this.
 fn home(dir: Option<&Path>, create: bool) -> Result<Home, Error> {
+    Home::open(&home_dir(dir)?, create)
+}
+
+/// `~/.twinseal` unless told otherwise.
+fn home_dir(dir: Option<&Path>) -> Result<PathBuf, Error> {
     let default = || std::env::var_os("HOME").map(|home| Path::new(&home).join(".twinseal"));
-    let dir = dir
-        .map(Path::to_owned)
+    dir.map(Path::to_owned)
         .or_else(default)
-        .ok_or_else(|| Error::Config { reason: "there is no HOME; name your folder with --home".into() })?;
-    Home::open(&dir, create)
+        .ok_or_else(|| Error::Config { reason: "there is no HOME; name your folder with --home".into() })
 }
 
 fn section_path(record: &str, section: &SectionName) -> String {

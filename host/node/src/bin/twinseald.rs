@@ -87,7 +87,7 @@ fn configure(cli: Cli) -> Result<Config, Error> {
 
 fn serve(config: Config) -> Result<(), Error> {
     let node = Arc::new(Node::open(&config)?);
-    let token = node.api_token()?;
+    let tokens = node.tokens()?;
     let runtime = tokio::runtime::Runtime::new()
         .map_err(|e| Error::io("start the runtime for", std::path::Path::new("twinseald"), e))?;
     runtime.block_on(async {
@@ -99,7 +99,7 @@ fn serve(config: Config) -> Result<(), Error> {
         for line in node.engine_lines() {
             info!("{line}");
         }
-        let router = api::router(node.clone(), token, config.max_body_bytes);
+        let router = api::router(node.clone(), tokens, config.max_body_bytes);
         let (stop, stopped) = tokio::sync::watch::channel(false);
         let server = axum::serve(listener, router).with_graceful_shutdown({
             let mut stopped = stopped.clone();

@@ -14,6 +14,8 @@ pub struct Daemon {
     child: Child,
     pub url: String,
     pub data_dir: PathBuf,
+    /// Of whoever runs `twinseal` without naming one.
+    pub home: tempfile::TempDir,
 }
 
 impl Daemon {
@@ -43,7 +45,8 @@ impl Daemon {
             }
         });
         let address = address.recv_timeout(Duration::from_secs(60)).expect("twinseald says where it serves");
-        Self { child, url: format!("http://{address}"), data_dir: data_dir.to_owned() }
+        let home = tempfile::tempdir().expect("a home");
+        Self { child, url: format!("http://{address}"), data_dir: data_dir.to_owned(), home }
     }
 
     /// Runs `twinseal` against this daemon.
@@ -52,6 +55,7 @@ impl Daemon {
             .args(["--url", &self.url, "--token-file"])
             .arg(self.data_dir.join("api.token"))
             .args(arguments)
+            .env("TWINSEAL_HOME", self.home.path())
             .output()
             .expect("twinseal runs")
     }
