@@ -16,6 +16,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, delete, get, post, put as put_method};
 use axum::{Json, Router};
+use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 use tracing::{info, warn};
@@ -49,6 +50,8 @@ pub struct Shared {
 const STRANGERS: usize = 16;
 /// How long a stranger may take to send one.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Most pieces of a refused body that are let go by.
+const MAX_FRAMES: usize = 1 << 14;
 
 /// How many requests of people without a token are answered: a burst, and so many a second.
 #[derive(Debug)]
@@ -248,6 +251,9 @@ async fn authorize(State(shared): State<Arc<Shared>>, request: Request, next: Ne
     if carries(&request, &shared.tokens.owner) {
         next.run(request).await
     } else if carries(&request, &shared.tokens.reader) {
+        // A client that is still sending would miss the answer: what it sends is let go by, none of it kept.
+        let mut sent = request.into_body().into_data_stream().take(MAX_FRAMES);
+        let _ = tokio::time::timeout(PATIENCE, async { while let Some(Ok(_)) = sent.next().await {} }).await;
         Error::OwnersOnly.into_response()
     } else {
         Error::Unauthorized.into_response()
