@@ -114,6 +114,9 @@ impl TransformKeys {
         }
         may_keep(user.as_str(), &key)?;
         let mut keys = self.lock();
+        if keys.get(name).is_some_and(|kept| kept.user != user.as_str()) {
+            return Err(Error::WrongUser);
+        }
         let of_user = keys.values().filter(|kept| kept.user == user.as_str()).count();
         if !keys.contains_key(name) && (keys.len() >= MAX_TRANSFORM_KEYS || of_user >= MAX_PER_USER) {
             return Err(Error::TooManyTransformKeys { limit: MAX_PER_USER });
