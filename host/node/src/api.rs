@@ -49,7 +49,7 @@ pub struct Shared {
 /// How many requests of people without a token are worked on at a time.
 const STRANGERS: usize = 16;
 /// How long a stranger may take to send one.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(10);
 /// Most pieces of a refused body that are let go by.
 const MAX_FRAMES: usize = 1 << 14;
 

@@ -191,7 +191,8 @@ impl Node {
     pub fn revoke(&self, name: &str, user: &str) -> Result<(), Error> {
         self.authorities().get_mut(name)?.revoke(user, SystemClock.now_ms())?;
         info!(authority = name, user, "revoked");
-        self.transform_keys.delete_user(user)
+        // Who typed the identity in capitals means the same person.
+        self.transform_keys.delete_user(&user.to_ascii_lowercase())
     }
 
     /// The transform keys left here.
