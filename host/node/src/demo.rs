@@ -429,7 +429,8 @@ impl<F: FnMut(&Step)> Demo<F> {
     }
 
     async fn outsource(&mut self, node: &Node, signed: &SignedRecord) -> Result<(), Error> {
-        let mut step = self.report.begin("9b", "A helper does the pairings and learns no key and no plaintext");
+        let mut step =
+            self.report.begin("9b", "A helper does the pairings and learns no key and no plaintext");
         let entropy = &*node.engines().provider().entropy;
         let reader = Reader::new(node, &["researcher@institute", "affiliate@hospital"])?;
         let (transform_key, retrieving) =
