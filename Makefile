@@ -41,7 +41,7 @@ bench:
 	$(CARGO) build $(R) --workspace --examples --bins
 	$(CARGO) run $(R) -p twinseal-sim --bin twinseal-simboard -- --bench
 	$(CARGO) run $(R) -p twinseal-hdl -- report --board $(BOARD)
-	$(CARGO) run $(R) -p twinseal-abe --example figures
+	$(CARGO) run $(R) -p twinseal-abe-peers --example bench -- --quick
 	$(CARGO) run $(R) -p twinseal-twin --example compare -- $(CGM_FOLDER)
 
 bench-gateware:

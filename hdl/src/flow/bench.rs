@@ -4,14 +4,13 @@
 //! it fits the pins of the smallest package and no pin is on a path that counts. The harness's cells, one for each bit,
 //! are taken off again.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rust_hdl_core::prelude::*;
-use serde::Deserialize;
 
+use super::nextpnr::Report;
 use super::tool;
 use crate::Error;
 use crate::engine::{CLOCKS_PER_BLOCK, Sha256Core};
@@ -260,10 +259,9 @@ fn measure(design: &Design, sources: &[String], device: &Device, dir: &Path) -> 
                 .args(["--seed", &seed.to_string()])
                 .current_dir(&dir),
         )?;
-        let report: Report = serde_json::from_slice(&tool::read(&report)?)
-            .map_err(|e| Error::ToolFailed { command: device.nextpnr.to_owned(), reason: e.to_string() })?;
-        fmax_mhz.push(report.fmax.values().map(|f| f.achieved).fold(f64::INFINITY, f64::min));
-        cells = device.cells.iter().filter_map(|name| report.utilization.get(*name)).map(|u| u.used).sum();
+        let report = Report::read(&report, device.nextpnr)?;
+        fmax_mhz.push(report.fmax_mhz());
+        cells = device.cells.iter().map(|name| report.used(name)).sum();
     }
     Ok(Figures {
         cells: cells.saturating_sub(harness_cells(design, device)),
@@ -277,22 +275,6 @@ fn measure(design: &Design, sources: &[String], device: &Device, dir: &Path) -> 
 fn harness_cells(design: &Design, device: &Device) -> u32 {
     let ins = if device.synthesis == "synth_ice40" { Design::bits(design.inputs) } else { 0 };
     ins + Design::bits(design.outputs)
-}
-
-#[derive(Deserialize)]
-struct Report {
-    fmax: BTreeMap<String, Fmax>,
-    utilization: BTreeMap<String, Utilization>,
-}
-
-#[derive(Deserialize)]
-struct Fmax {
-    achieved: f64,
-}
-
-#[derive(Deserialize)]
-struct Utilization {
-    used: u32,
 }
 
 #[cfg(test)]

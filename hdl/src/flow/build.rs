@@ -10,6 +10,7 @@ use std::process::Command;
 
 use serde::{Deserialize, Serialize};
 
+use super::nextpnr::Report;
 use super::tool;
 use crate::Error;
 use crate::top::boards::Board;
@@ -116,40 +117,16 @@ pub fn build(verilog: &str, board: &Board, dir: &Path) -> Result<Built, Error> {
     })
 }
 
-/// nextpnr's report, as far as it is of interest here.
-#[derive(Deserialize)]
-struct Report {
-    fmax: BTreeMap<String, Fmax>,
-    utilization: BTreeMap<String, Utilization>,
-}
-
-#[derive(Deserialize)]
-struct Fmax {
-    achieved: f64,
-}
-
-#[derive(Deserialize)]
-struct Utilization {
-    used: u32,
-}
-
 /// Reads the report in `dir`; a clock below `target_mhz` is an error.
 fn usage(dir: &Path, target_mhz: f64) -> Result<Usage, Error> {
-    let unreadable =
-        |reason: String| Error::ToolFailed { command: "nextpnr-ice40 --report".to_owned(), reason };
-    let text = tool::read(&dir.join("report.json"))?;
-    let report: Report = serde_json::from_slice(&text).map_err(|e| unreadable(e.to_string()))?;
-    let fmax_mhz = report.fmax.values().map(|f| f.achieved).fold(f64::INFINITY, f64::min);
-    if !fmax_mhz.is_finite() {
-        return Err(unreadable("no clock in the report".to_owned()));
-    }
+    let report = Report::read(&dir.join("report.json"), "nextpnr-ice40")?;
+    let fmax_mhz = report.fmax_mhz();
     if fmax_mhz < target_mhz {
         return Err(Error::MissedTiming { fmax_mhz, target_mhz });
     }
-    let used = |name: &str| report.utilization.get(name).map_or(0, |u| u.used);
     Ok(Usage {
-        logic_cells: used("ICESTORM_LC"),
-        block_rams: used("ICESTORM_RAM"),
+        logic_cells: report.used("ICESTORM_LC"),
+        block_rams: report.used("ICESTORM_RAM"),
         fmax_mhz: (fmax_mhz * 100.0).round() / 100.0,
         target_mhz,
     })

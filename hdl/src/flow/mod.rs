@@ -5,6 +5,7 @@ pub mod build;
 pub mod document;
 pub mod image;
 pub mod manifest;
+mod nextpnr;
 pub mod tool;
 
 use std::path::{Path, PathBuf};

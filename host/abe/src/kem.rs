@@ -375,19 +375,34 @@ fn seal(
     Ok(seal_rows(secret, preamble, &schedule, rows))
 }
 
-/// The rows that follow from `coins`. In order: z, the shares of z, the shares of zero, t of every row.
+/// The coins of a ciphertext's rows.
+pub(crate) struct RowCoins {
+    pub(crate) lambdas: Vec<Secret<Scalar>>,
+    pub(crate) omegas: Vec<Secret<Scalar>>,
+    pub(crate) ts: Vec<Secret<Scalar>>,
+}
+
+impl RowCoins {
+    /// In order: z, the shares of z, the shares of zero, t of every row.
+    pub(crate) fn draw(coins: &mut Coins, policy: &Policy) -> Self {
+        let z = Secret::new(coins.scalar());
+        let lambdas = policy.share(*z, &mut || coins.scalar());
+        let omegas = policy.share(Scalar::ZERO, &mut || coins.scalar());
+        let ts = policy.rows().iter().map(|_| Secret::new(coins.scalar())).collect();
+        Self { lambdas, omegas, ts }
+    }
+}
+
+/// The rows that follow from `coins`.
 ///
 /// Linear in the coins: the rows of two streams, combined, are those of the streams' sum.
 pub(crate) fn make_rows(coins: &mut Coins, policy: &Policy, publics: &Publics<'_>) -> Vec<Row> {
-    let z = Secret::new(coins.scalar());
-    let lambdas = policy.share(*z, &mut || coins.scalar());
-    let omegas = policy.share(Scalar::ZERO, &mut || coins.scalar());
+    let RowCoins { lambdas, omegas, ts } = RowCoins::draw(coins, policy);
     let mut hashed: BTreeMap<&Attribute, _> = BTreeMap::new();
     let mut rows = Vec::with_capacity(policy.rows().len());
     for (x, attribute) in policy.rows().iter().enumerate() {
         let f = hashed.entry(attribute).or_insert_with(|| hash_attribute(attribute));
-        let t = Secret::new(coins.scalar());
-        rows.push(Row::new(publics.of_row(x).prepared(), f, &lambdas[x], &omegas[x], &t));
+        rows.push(Row::new(publics.of_row(x).prepared(), f, &lambdas[x], &omegas[x], &ts[x]));
     }
     rows
 }

@@ -45,7 +45,7 @@ use crate::codec::{
 use crate::curve::{Curve, FixedBase, Group as _};
 use crate::groups::{Bls12381, Secret, hash_attribute};
 use crate::kem::{
-    Ciphertext, Coins, Mode, Preamble, Publics, Row, Schedule, SharedKey, random_secret, seal_rows,
+    Ciphertext, Coins, Mode, Preamble, Publics, Row, RowCoins, Schedule, SharedKey, random_secret, seal_rows,
 };
 use crate::policy::Policy;
 use crate::powers::cyclotomic_square;
@@ -268,23 +268,6 @@ impl Pending<'_> {
         let raised: Vec<_> = rows.0.iter().map(raise).collect();
         let coins = RowCoins::draw(&mut Coins::of_seed(self.schedule.seeds()[i].clone()), &self.plan.policy);
         raised.len() == self.plan.policy.rows().len() && self.plan.holds(&[(coins, &raised)], rng)
-    }
-}
-
-/// The coins of all rows, in the order in which [`crate::kem::make_rows`] draws them.
-struct RowCoins {
-    lambdas: Vec<Secret<Scalar>>,
-    omegas: Vec<Secret<Scalar>>,
-    ts: Vec<Secret<Scalar>>,
-}
-
-impl RowCoins {
-    fn draw(coins: &mut Coins, policy: &Policy) -> Self {
-        let z = Secret::new(coins.scalar());
-        let lambdas = policy.share(*z, &mut || coins.scalar());
-        let omegas = policy.share(Scalar::ZERO, &mut || coins.scalar());
-        let ts = policy.rows().iter().map(|_| Secret::new(coins.scalar())).collect();
-        Self { lambdas, omegas, ts }
     }
 }
 

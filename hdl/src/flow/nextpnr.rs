@@ -1,0 +1,49 @@
+//! nextpnr's JSON report, as far as it is of interest here.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use super::tool;
+use crate::Error;
+
+#[derive(Deserialize)]
+pub(super) struct Report {
+    fmax: BTreeMap<String, Fmax>,
+    utilization: BTreeMap<String, Utilization>,
+}
+
+#[derive(Deserialize)]
+struct Fmax {
+    achieved: f64,
+}
+
+#[derive(Deserialize)]
+struct Utilization {
+    used: u32,
+}
+
+impl Report {
+    /// Reads what `program` wrote to `path`. A report without a clock is an error.
+    pub(super) fn read(path: &Path, program: &str) -> Result<Self, Error> {
+        let unreadable =
+            |reason: String| Error::ToolFailed { command: format!("{program} --report"), reason };
+        let report: Self =
+            serde_json::from_slice(&tool::read(path)?).map_err(|e| unreadable(e.to_string()))?;
+        if !report.fmax_mhz().is_finite() {
+            return Err(unreadable("no clock in the report".to_owned()));
+        }
+        Ok(report)
+    }
+
+    /// What the slowest clock can run at.
+    pub(super) fn fmax_mhz(&self) -> f64 {
+        self.fmax.values().map(|f| f.achieved).fold(f64::INFINITY, f64::min)
+    }
+
+    /// How many cells of the type `name` are used.
+    pub(super) fn used(&self, name: &str) -> u32 {
+        self.utilization.get(name).map_or(0, |u| u.used)
+    }
+}
