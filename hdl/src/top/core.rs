@@ -47,6 +47,13 @@ impl<const T: usize, const D: usize> Logic for Core<T, D> {
         self.engine.data.next = self.link.engine_data.val();
         self.engine.data_valid.next = self.link.engine_data_valid.val();
         self.engine.digest_index.next = self.link.engine_digest_index.val();
+        self.link.vault_pop.next = false;
+        self.link.vault_busy.next = false;
+        self.link.vault_answered.next = false;
+        self.link.vault_status.next = 0.into();
+        self.link.vault_reply_length.next = 0.into();
+        self.link.vault_reply.next = 0.into();
+        self.link.vault_reply_valid.next = false;
         self.link.engine_digest_byte.next = self.engine.digest_byte.val();
         self.link.engine_ready.next = self.engine.ready.val();
         self.link.engine_refused.next = self.engine.refused.val();
