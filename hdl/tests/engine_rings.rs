@@ -81,7 +81,7 @@ fn all_loops_are_alike(device: &str, package: &str, place: Place) {
     let (device, package) = (format!("--{device}"), ["--package", package]);
     let arguments =
         [&device, package[0], package[1], "--json", "top.json", "--sdf", "top.sdf", "--seed", "1"];
-    let more = ["--ignore-loops", "--freq", "12", "--pcf-allow-unconstrained", "--quiet"];
+    let more = ["--ignore-loops", "--freq", "12", "--pcf-allow-unconstrained", "--quiet", "--report", "top.rpt"];
     if !run("nextpnr-ice40", &[&arguments[..], &more[..]].concat()) {
         return;
     }
