@@ -126,15 +126,19 @@ impl Logic for Rings {
             Kind::Simulated(steps) => {
                 Verilog::Wrapper(Wrapper { code: simulated(steps), cores: String::new() })
             }
-            Kind::Placed(place) => Verilog::Wrapper(Wrapper { code: placed(place), cores: LUT.into() }),
+            Kind::Placed(place) => {
+                Verilog::Wrapper(Wrapper { code: placed(place), cores: PRIMITIVES.into() })
+            }
         }
     }
 }
 
-/// What yosys has to know of the primitive before `synth_ice40` brings its own.
-const LUT: &str = "
+/// What yosys has to know of the primitives before `synth_ice40` brings its own.
+const PRIMITIVES: &str = "
 (* blackbox *) module SB_LUT4(output O, input I0, input I1, input I2, input I3);
    parameter [15:0] LUT_INIT = 16'h0000;
+endmodule
+(* blackbox *) module SB_DFF(output Q, input C, input D);
 endmodule
 ";
 
@@ -209,17 +213,29 @@ fn tree() -> (Vec<Vec<usize>>, usize) {
 fn placed(place: &Place) -> String {
     let mut code = String::from(
         "
-reg [7:0] column, row_high;
-reg [3:0] row_low;
 reg clearing;
-always @(posedge clock) begin
-   column <= 8'd1 << pair[2:0];
-   row_high <= 8'd1 << pair[7:5];
-   row_low <= run ? 4'd1 << {pair[4], pair[3]} : 4'd0;
-   clearing <= clear;
-end
+always @(posedge clock) clearing <= clear;
 ",
     );
+    // A LUT and its flip-flop each: synthesis would take some of the bits out into resets, which need LUTs of their own.
+    for (name, lines, inputs) in [
+        ("column", 8, ["pair[0]", "pair[1]", "pair[2]", "1'b1"]),
+        ("row_high", 8, ["pair[5]", "pair[6]", "pair[7]", "1'b1"]),
+        ("row_low", 4, ["pair[3]", "pair[4]", "1'b0", "run"]),
+    ] {
+        let _ = writeln!(code, "wire [{0}:0] {name}, {name}_next;", lines - 1);
+        let [i0, i1, i2, i3] = inputs;
+        for line in 0..lines {
+            let _ = write!(
+                code,
+                "\
+(* keep *) SB_LUT4 #(.LUT_INIT(16'h{:04x})) {name}_{line}_lut (.O({name}_next[{line}]), .I0({i0}), .I1({i1}), .I2({i2}), .I3({i3}));
+SB_DFF {name}_{line}_register (.Q({name}[{line}]), .C(clock), .D({name}_next[{line}]));
+",
+                0x100 << line
+            );
+        }
+    }
     let (children, top) = tree();
     for side in ["first", "second"] {
         let _ = writeln!(code, "(* keep *) wire [{}:0] {side}_tile;", children.len() - 1);
