@@ -18,7 +18,8 @@
 use twinseal_puf::entropy::{PROPORTION_CUTOFF, REPETITION_CUTOFF, SEED_RAW_BITS};
 use twinseal_puf::polar::{FROZEN, MAX_LEVEL, SYNDROME_BYTES};
 use twinseal_puf::reading::{
-    ENROLMENT_SAMPLES, MAX_COUNT, MAX_RELIABILITY, MIN_COUNT, MIN_MEDIAN, RECONSTRUCTION_SAMPLES, window_clocks,
+    ENROLMENT_SAMPLES, MAX_COUNT, MAX_RELIABILITY, MIN_COUNT, MIN_MEDIAN, RECONSTRUCTION_SAMPLES,
+    window_clocks,
 };
 use twinseal_puf::vault::{
     BACKOFF_CLOCKS_AT_12_MHZ, CHALLENGE_BYTES, HELPER_BYTES, HELPER_VERSION, MAX_FAILURES, MAX_LABEL_BYTES,
@@ -150,7 +151,8 @@ fn words(a: &mut Assembler, build_id: u32) -> Words {
         assert!(next <= HELPER, "scratch is full");
         Word(next - 1)
     };
-    let bytes = |bytes: &[u8]| -> Vec<Operand> { bytes.iter().map(|&b| Operand::from(i32::from(b))).collect() };
+    let bytes =
+        |bytes: &[u8]| -> Vec<Operand> { bytes.iter().map(|&b| Operand::from(i32::from(b))).collect() };
     let frozen: Vec<Operand> =
         FROZEN.iter().flat_map(|w| (0..4).map(move |i| Operand::from((w >> (16 * i)) as u16))).collect();
     // In the order of the opcodes. No request has the last two numbers.
