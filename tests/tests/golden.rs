@@ -19,6 +19,12 @@ fn the_vault_of_the_golden_model_conforms() {
 }
 
 #[test]
+fn the_vault_of_the_golden_model_under_the_driver_conforms() {
+    let folder = tempfile::tempdir().unwrap();
+    board::vault(&bench(Options::default()), folder.path(), &Budget::full());
+}
+
+#[test]
 fn a_golden_model_whose_rings_stand_still_conforms() {
     let still = Options { rings: Rings::Still, ..Options::default() };
     vault::run(&bench(still), &Budget { rings_run: false, ..Budget::full() });
