@@ -246,6 +246,8 @@ pub struct Sha256Core {
     copy_f: BlockRam<5, 32, CopyF>,
     copy_b: BlockRam<5, 32, CopyB>,
     bank: Signal<Local, Bits<5>>,
+    /// The same for the copies, which hold no digest that is ever shown.
+    copy_bank: Signal<Local, Bits<5>>,
     word_e: Signal<Local, Bits<2>>,
     word_a: Signal<Local, Bits<3>>,
     digest_word: Signal<Local, Bits<2>>,
@@ -397,6 +399,7 @@ impl Sha256Core {
             copy_f: Default::default(),
             copy_b: Default::default(),
             bank: Default::default(),
+            copy_bank: Default::default(),
             word_e: Default::default(),
             word_a: Default::default(),
             digest_word: Default::default(),
@@ -630,12 +633,13 @@ impl Logic for Sha256Core {
             2 => self.digest_word_a.next = 6.into(),
             _ => self.digest_word_a.next = 5.into(),
         }
-        self.bank.next = self.slot.val();
+        self.copy_bank.next = self.slot.val();
         self.word_e.next = self.step_ahead.val().get_bits::<2>(0);
         self.word_a.next = self.step_ahead.val().get_bits::<3>(0);
         if self.from_initial.q.val() {
-            self.bank.next = 31.into();
+            self.copy_bank.next = 31.into();
         }
+        self.bank.next = self.copy_bank.val();
         if !self.running.q.val() {
             self.bank.next = self.digest_slot.val();
             self.word_e.next = !self.digest_word.val();
@@ -649,9 +653,9 @@ impl Logic for Sha256Core {
         self.half_e.read_enable.next = true;
         self.half_a.read_address.next = self.bank_a.val() | self.word_a_wide.val();
         self.half_a.read_enable.next = true;
-        self.copy_f.read_address.next = self.bank.val();
+        self.copy_f.read_address.next = self.copy_bank.val();
         self.copy_f.read_enable.next = !self.add_b.q.val();
-        self.copy_b.read_address.next = self.bank.val();
+        self.copy_b.read_address.next = self.copy_bank.val();
         self.copy_b.read_enable.next = !self.store_b.q.val();
 
         // Each half is stored as it passes, H7 at step 6 and H3 at step 7 first.
