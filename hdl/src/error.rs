@@ -93,6 +93,9 @@ pub enum Error {
         /// The document.
         path: PathBuf,
     },
+    /// The hash engine is too slow or too large beside its peer.
+    #[error("{0}; the table is written, nextpnr's logs in build/bench name the slowest paths")]
+    BelowAim(String),
     /// The gateware uses what rust-hdl translates wrongly.
     #[error("{0}")]
     Lint(String),
@@ -115,6 +118,7 @@ impl Error {
             Self::Image(_) => "TSL-HDL-011",
             Self::StaleDocument { .. } => "TSL-HDL-012",
             Self::Lint(_) => "TSL-HDL-013",
+            Self::BelowAim(_) => "TSL-HDL-016",
         }
     }
 }
@@ -145,6 +149,7 @@ mod tests {
             Error::Image(String::new()),
             Error::StaleDocument { path: PathBuf::new() },
             Error::Lint(String::new()),
+            Error::BelowAim(String::new()),
         ];
         let codes: std::collections::BTreeSet<_> = errors.iter().map(Error::code).collect();
         assert_eq!(codes.len(), errors.len());
