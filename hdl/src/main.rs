@@ -43,7 +43,7 @@ enum Command {
         #[arg(long)]
         board: Option<String>,
     },
-    /// Print size and speed of the SHA-256 core on every device, three seeds each
+    /// Print size and speed of the hash engine on every device, three seeds each; with a peer, write docs/benchmarks/gateware.md
     BenchGateware {
         /// Folder with the Verilog of secworks/sha256, to be measured beside it
         #[arg(long, value_name = "DIR")]
@@ -64,7 +64,9 @@ fn main() -> ExitCode {
         Command::Verilog { board, out } => write_verilog(&board, &out),
         Command::Bitstream { board, check } => each(board, |board| bitstream(board, check)),
         Command::Report { board } => each(board, report),
-        Command::BenchGateware { peer } => bench::bench(peer.as_deref(), &checkout().join("build/bench")),
+        Command::BenchGateware { peer } => {
+            bench::bench(peer.as_deref(), &checkout().join("build/bench"), &checkout().join(bench::TABLE))
+        }
         Command::Lint => lint_all(),
         Command::Docs { check: false } => document::write(&checkout()),
         Command::Docs { check: true } => document::check(&checkout()),
