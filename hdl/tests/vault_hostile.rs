@@ -33,7 +33,9 @@ fn hostile() -> (Vec<u64>, Vec<u64>) {
     let routines: Vec<Operand> = names.iter().map(|name| a.named(name).into()).collect();
     let routines = a.table(8, &routines);
     let counter = a.kept(0);
-    let now = |a: &mut Assembler, command: u64| a.output(action::COMMAND | (command as u16) << (COMMAND_SHIFT - 5), 0);
+    let now = |a: &mut Assembler, command: u64| {
+        a.output(action::COMMAND | (command as u16) << (COMMAND_SHIFT - 5), 0)
+    };
     a.input(port::REQUEST, 0);
     a.and(7);
     a.add_to_x(0);
@@ -192,7 +194,12 @@ const GATES: [(&str, &str, &str, u8); 7] = [
         "(command == hash_begin)",
         READ,
     ),
-    ("a command that is not taken changes nothing", "if (engine_ready) begin\n", "if (1'b1) begin\n", NOT_TAKEN),
+    (
+        "a command that is not taken changes nothing",
+        "if (engine_ready) begin\n",
+        "if (1'b1) begin\n",
+        NOT_TAKEN,
+    ),
     ("the root goes out only while a key is open", "if (key_open$q) begin", "if (1'b1) begin", KEY_CLOSED),
     ("a request begins with nothing shown", "shown$d = 1'b0;", "shown$d = shown$q;", LATER),
 ];

@@ -47,6 +47,19 @@ fn a_root_is_enrolled_used_closed_and_opened() {
     }
 }
 
+/// An instruction takes two clocks, a window need not be a multiple of them.
+#[test]
+fn a_window_of_an_odd_number_of_clocks_is_as_long_as_the_models() {
+    const ODD_CLOCK_HZ: u32 = 126_000;
+    assert_eq!(window_clocks(ODD_CLOCK_HZ), 21);
+    let Some(model) = Model::new(&Board::verilog(ODD_CLOCK_HZ)) else { return };
+    let mut pair = Pair::new(&model, 3, ODD_CLOCK_HZ);
+    let (helper, _) = pair.enrol();
+    assert!(pair.open(&helper).0);
+    pair.derive(b"x");
+    pair.entropy();
+}
+
 /// Of every kind of helper data that are refused, after as many clocks, whatever is wrong with them and whatever the chip.
 #[test]
 fn a_refusal_takes_the_same_time_whatever_is_wrong() {
@@ -261,9 +274,12 @@ fn locked_rings_are_a_fault_and_leave_the_root_that_was_there() {
     let (helper, _) = pair.enrol();
     let key = pair.derive(b"x");
     // 127 or 128 pairs far apart; the others as near as a median of 32, or not quite.
-    for (far, near, faulty) in [(127, 1, true), (128, 1, true), (129, 1, false), (100, 2, false), (0, 0, true)] {
-        let counts: Vec<u32> =
-            (0..RINGS).map(|ring| 20_000 + u32::from(ring % 2 == 1) * if ring / 2 < far { 500 } else { near }).collect();
+    for (far, near, faulty) in
+        [(127, 1, true), (128, 1, true), (129, 1, false), (100, 2, false), (0, 0, true)]
+    {
+        let counts: Vec<u32> = (0..RINGS)
+            .map(|ring| 20_000 + u32::from(ring % 2 == 1) * if ring / 2 < far { 500 } else { near })
+            .collect();
         let model = model_of(&counts);
         assert_eq!(model.is_err(), faulty, "{far} pairs");
         let answer = enrol_with(&mut pair.board, &counts);
@@ -307,7 +323,8 @@ fn extreme_differences_are_summed_and_sorted_as_in_the_model() {
         (11, 22_048),
     ]);
     let same: Vec<u32> = (0..RINGS as u32).map(|ring| 20_000 + 30 * (ring % 2)).collect();
-    let wide: Vec<u32> = (0..RINGS as u32).map(|ring| if ring % 3 == 0 { MIN_COUNT } else { MAX_COUNT }).collect();
+    let wide: Vec<u32> =
+        (0..RINGS as u32).map(|ring| if ring % 3 == 0 { MIN_COUNT } else { MAX_COUNT }).collect();
     for counts in [ends, same, wide] {
         let answer = enrol_with(&mut board, &counts);
         assert_eq!((answer.status, answer.reply), (status::OK, model_of(&counts).unwrap()));
@@ -413,9 +430,13 @@ fn nothing_is_left_of_root_and_response() {
         assert_eq!(found(&state, &pair.response), [0; 0], "the response {after}");
         // The root's own register, 32 bytes in a row; the simulator may keep what it will be beside what it is.
         let whole: Vec<usize> = (0..state.len() - 32).filter(|&at| state[at..at + 32] == root[..]).collect();
-        let expected: Vec<usize> = whole.iter().flat_map(|at| (0..8).map(move |word| at + 4 * word)).collect();
+        let expected: Vec<usize> =
+            whole.iter().flat_map(|at| (0..8).map(move |word| at + 4 * word)).collect();
         assert_eq!(found(&state, root), expected, "the root {after}");
-        assert!(if pair.root.is_some() { (1..=2).contains(&whole.len()) } else { whole.is_empty() }, "{after}: {whole:?}");
+        assert!(
+            if pair.root.is_some() { (1..=2).contains(&whole.len()) } else { whole.is_empty() },
+            "{after}: {whole:?}"
+        );
     };
     let (helper, _) = pair.enrol();
     let root = pair.root.unwrap();

@@ -275,7 +275,8 @@ impl Logic for Vault {
                     // What the engine does not take changes nothing here either.
                     if self.engine_ready.val() {
                         self.key_open.d.next = self.command.val() == self.key_begin.val();
-                        self.shown.d.next = ((self.command.val() == self.key_end.val()) && self.key_open.q.val())
+                        self.shown.d.next = ((self.command.val() == self.key_end.val())
+                            && self.key_open.q.val())
                             || ((self.command.val() == self.hash_begin.val())
                                 && (self.request_now.q.val() == self.entropy.val()));
                         self.visible.d.next =
