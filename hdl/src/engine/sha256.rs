@@ -166,7 +166,7 @@ pub struct Sha256Core {
     pub digest_slot: Signal<In, Bits<5>>,
     /// Which byte of it.
     pub digest_index: Signal<In, Bits<5>>,
-    /// That byte, one clock after slot and index, which must have come while not `busy`.
+    /// That byte, two clocks after slot and index, which must have come while not `busy`.
     pub digest_byte: Signal<Out, Bits<8>>,
 
     /// What is read from block RAM reaches an adder by way of a register.
@@ -202,7 +202,6 @@ pub struct Sha256Core {
     keep_delta: DFF<Bit>,
     store_e: DFF<Bit>,
     store_a: DFF<Bit>,
-    store_f: DFF<Bit>,
     store_b: DFF<Bit>,
 
     // Blocks and schedule; W(t) is in slot t mod 16.
@@ -250,8 +249,7 @@ pub struct Sha256Core {
     word_e: Signal<Local, Bits<2>>,
     word_a: Signal<Local, Bits<3>>,
     digest_word: Signal<Local, Bits<2>>,
-    digest_word_wide: Signal<Local, Bits<3>>,
-    digest_word_not: Signal<Local, Bits<3>>,
+    digest_word_a: Signal<Local, Bits<3>>,
     bank_e: Signal<Local, Bits<7>>,
     bank_a: Signal<Local, Bits<8>>,
     word_e_wide: Signal<Local, Bits<7>>,
@@ -268,7 +266,13 @@ pub struct Sha256Core {
     hash_a: Signal<Local, Bits<32>>,
     digest_low: DFF<Bits<2>>,
     digest_in_e: DFF<Bit>,
+    digest_low_late: DFF<Bits<2>>,
+    digest_in_e_late: DFF<Bit>,
+    chosen_low: Signal<Local, Bits<2>>,
+    chosen_in_e: Signal<Local, Bit>,
     digest32: Signal<Local, Bits<32>>,
+    digest8: Signal<Local, Bits<8>>,
+    digest8_last: DFF<Bits<8>>,
 
     // State.
     e: DFF<Bits<32>>,
@@ -354,7 +358,6 @@ impl Sha256Core {
             keep_delta: Default::default(),
             store_e: Default::default(),
             store_a: Default::default(),
-            store_f: Default::default(),
             store_b: Default::default(),
             pages: Default::default(),
             page_wide: Default::default(),
@@ -397,8 +400,7 @@ impl Sha256Core {
             word_e: Default::default(),
             word_a: Default::default(),
             digest_word: Default::default(),
-            digest_word_wide: Default::default(),
-            digest_word_not: Default::default(),
+            digest_word_a: Default::default(),
             bank_e: Default::default(),
             bank_a: Default::default(),
             word_e_wide: Default::default(),
@@ -415,7 +417,13 @@ impl Sha256Core {
             hash_a: Default::default(),
             digest_low: Default::default(),
             digest_in_e: Default::default(),
+            digest_low_late: Default::default(),
+            digest_in_e_late: Default::default(),
+            chosen_low: Default::default(),
+            chosen_in_e: Default::default(),
             digest32: Default::default(),
+            digest8: Default::default(),
+            digest8_last: Default::default(),
             e: Default::default(),
             f: Default::default(),
             not_g: Default::default(),
@@ -453,6 +461,26 @@ impl Sha256Core {
     }
 }
 
+#[cfg(test)]
+impl Sha256Core {
+    /// Every word of every memory, by name.
+    pub(super) fn memories(&mut self) -> Vec<(&'static str, Vec<u64>)> {
+        fn words<const W: usize>(words: &[Bits<W>]) -> Vec<u64> {
+            words.iter().map(|word| word.to_u64()).collect()
+        }
+        vec![
+            ("pages", self.pages.words_mut().iter().map(|&word| word.into()).collect()),
+            ("ram7", words(self.ram7.words_mut())),
+            ("ram15", words(self.ram15.words_mut())),
+            ("constants", words(self.constants.words_mut())),
+            ("half_e", words(self.half_e.words_mut())),
+            ("half_a", words(self.half_a.words_mut())),
+            ("copy_f", words(self.copy_f.words_mut())),
+            ("copy_b", words(self.copy_b.words_mut())),
+        ]
+    }
+}
+
 impl Default for Sha256Core {
     fn default() -> Self {
         Self::new(false)
@@ -464,10 +492,11 @@ impl Logic for Sha256Core {
     fn update(&mut self) {
         dff_setup!(self, clock, running, draining, step, led_in, from_initial, outer_block, page_now);
         dff_setup!(self, clock, clear_kw, clear_e, clear_a, add_s, add_f, add_d, add_b, add_delta);
-        dff_setup!(self, clock, keep_delta, store_e, store_a, store_f, store_b);
+        dff_setup!(self, clock, keep_delta, store_e, store_a, store_b);
         dff_setup!(self, clock, message1, message2, message3, message4, w16, old, partial, w1, w2, kw);
         dff_setup!(self, clock, constants_late, half_e_late, half_a_late);
-        dff_setup!(self, clock, digest_low, digest_in_e, e, f, not_g, s, a, b, c, d, delta, x2, x, y, t1);
+        dff_setup!(self, clock, digest_low, digest_in_e, digest_low_late, digest_in_e_late, digest8_last);
+        dff_setup!(self, clock, e, f, not_g, s, a, b, c, d, delta, x2, x, y, t1);
         clock!(self, clock, pages, ram7, ram15, constants, half_e, half_a, copy_f, copy_b);
 
         // Control. A first block must be led in, and so waits for the one before to drain.
@@ -504,16 +533,16 @@ impl Logic for Sha256Core {
         self.clear_kw.d.next = self.leads_in.val() || (self.led_in.q.val() && (self.step.q.val() < 4));
         self.clear_e.d.next = self.leads_in.val() || (self.led_in.q.val() && (self.step.q.val() < 6));
         self.clear_a.d.next = self.leads_in.val() || (self.led_in.q.val() && (self.step.q.val() < 7));
+        // One window of four steps and one step, and the same later.
         self.add_s.d.next = (self.step.q.val() >= 3) && (self.step.q.val() < 7);
-        self.add_f.d.next = self.step.q.val() == 6;
-        self.add_d.d.next = (self.step.q.val() >= 4) && (self.step.q.val() < 8);
-        self.add_b.d.next = self.step.q.val() == 7;
+        self.add_d.d.next = self.add_s.q.val();
+        self.store_e.d.next = self.add_d.q.val();
+        self.store_a.d.next = self.store_e.q.val();
         self.add_delta.d.next = (self.step.q.val() == 5) && !self.from_initial.q.val();
-        self.keep_delta.d.next = self.step.q.val() == 9;
-        self.store_e.d.next = (self.step.q.val() >= 5) && (self.step.q.val() < 9);
-        self.store_a.d.next = (self.step.q.val() >= 6) && (self.step.q.val() < 10);
-        self.store_f.d.next = self.step.q.val() == 7;
-        self.store_b.d.next = self.step.q.val() == 8;
+        self.add_f.d.next = self.step.q.val() == 6;
+        self.add_b.d.next = self.add_f.q.val();
+        self.store_b.d.next = self.add_b.q.val();
+        self.keep_delta.d.next = self.store_b.q.val();
 
         // Blocks.
         self.page_wide.next = bit_cast::<7, 3>(self.page.val()) << 4;
@@ -595,8 +624,12 @@ impl Logic for Sha256Core {
 
         // Hash values: read for the additions at steps 4 to 8, or byte by byte while idle.
         self.digest_word.next = self.digest_index.val().get_bits::<2>(2);
-        self.digest_word_wide.next = bit_cast::<3, 2>(self.digest_word.val());
-        self.digest_word_not.next = !self.digest_word_wide.val();
+        match self.digest_word.val().index() {
+            0 => self.digest_word_a.next = 0.into(),
+            1 => self.digest_word_a.next = 7.into(),
+            2 => self.digest_word_a.next = 6.into(),
+            _ => self.digest_word_a.next = 5.into(),
+        }
         self.bank.next = self.slot.val();
         self.word_e.next = self.step_ahead.val().get_bits::<2>(0);
         self.word_a.next = self.step_ahead.val().get_bits::<3>(0);
@@ -606,7 +639,7 @@ impl Logic for Sha256Core {
         if !self.running.q.val() {
             self.bank.next = self.digest_slot.val();
             self.word_e.next = !self.digest_word.val();
-            self.word_a.next = self.digest_word_not.val() + 1;
+            self.word_a.next = self.digest_word_a.val();
         }
         self.bank_e.next = bit_cast::<7, 5>(self.bank.val()) << 2;
         self.bank_a.next = bit_cast::<8, 5>(self.bank.val()) << 3;
@@ -617,7 +650,7 @@ impl Logic for Sha256Core {
         self.half_a.read_address.next = self.bank_a.val() | self.word_a_wide.val();
         self.half_a.read_enable.next = true;
         self.copy_f.read_address.next = self.bank.val();
-        self.copy_f.read_enable.next = !self.store_f.q.val();
+        self.copy_f.read_enable.next = !self.add_b.q.val();
         self.copy_b.read_address.next = self.bank.val();
         self.copy_b.read_enable.next = !self.store_b.q.val();
 
@@ -636,7 +669,7 @@ impl Logic for Sha256Core {
         self.half_a.write_enable.next = self.store_a.q.val();
         self.copy_f.write_address.next = self.slot.val();
         self.copy_f.write_data.next = self.s.q.val();
-        self.copy_f.write_enable.next = self.store_f.q.val();
+        self.copy_f.write_enable.next = self.add_b.q.val();
         self.copy_b.write_address.next = self.slot.val();
         self.copy_b.write_data.next = self.d.q.val();
         self.copy_b.write_enable.next = self.store_b.q.val();
@@ -649,17 +682,31 @@ impl Logic for Sha256Core {
             self.hash_a.next = self.half_a_late.q.val();
         }
 
+        // A byte of a digest passes one register, the late reads' or, after the choice, its own.
         self.digest_low.d.next = self.digest_index.val().get_bits::<2>(0);
         self.digest_in_e.d.next = self.digest_index.val().get_bit(4);
-        self.digest32.next = self.half_a.read_data.val();
-        if self.digest_in_e.q.val() {
-            self.digest32.next = self.half_e.read_data.val();
+        self.digest_low_late.d.next = self.digest_low.q.val();
+        self.digest_in_e_late.d.next = self.digest_in_e.q.val();
+        self.chosen_low.next = self.digest_low.q.val();
+        self.chosen_in_e.next = self.digest_in_e.q.val();
+        if self.late.val() {
+            self.chosen_low.next = self.digest_low_late.q.val();
+            self.chosen_in_e.next = self.digest_in_e_late.q.val();
         }
-        match self.digest_low.q.val().index() {
-            0 => self.digest_byte.next = self.digest32.val().get_bits::<8>(24),
-            1 => self.digest_byte.next = self.digest32.val().get_bits::<8>(16),
-            2 => self.digest_byte.next = self.digest32.val().get_bits::<8>(8),
-            _ => self.digest_byte.next = self.digest32.val().get_bits::<8>(0),
+        self.digest32.next = self.hash_a.val();
+        if self.chosen_in_e.val() {
+            self.digest32.next = self.hash_e.val();
+        }
+        match self.chosen_low.val().index() {
+            0 => self.digest8.next = self.digest32.val().get_bits::<8>(24),
+            1 => self.digest8.next = self.digest32.val().get_bits::<8>(16),
+            2 => self.digest8.next = self.digest32.val().get_bits::<8>(8),
+            _ => self.digest8.next = self.digest32.val().get_bits::<8>(0),
+        }
+        self.digest8_last.d.next = self.digest8.val();
+        self.digest_byte.next = self.digest8_last.q.val();
+        if self.late.val() {
+            self.digest_byte.next = self.digest8.val();
         }
 
         // Ahead of the round.
