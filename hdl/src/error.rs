@@ -93,6 +93,9 @@ pub enum Error {
         /// The document.
         path: PathBuf,
     },
+    /// The silicon model cannot be had.
+    #[error(transparent)]
+    Silicon(#[from] twinseal_puf::Error),
     /// The gateware uses what rust-hdl translates wrongly.
     #[error("{0}")]
     Lint(String),
@@ -114,6 +117,7 @@ impl Error {
             Self::StaleImage { .. } => "TSL-HDL-010",
             Self::Image(_) => "TSL-HDL-011",
             Self::StaleDocument { .. } => "TSL-HDL-012",
+            Self::Silicon(error) => error.code(),
             Self::Lint(_) => "TSL-HDL-013",
         }
     }

@@ -6,6 +6,7 @@ pub mod document;
 pub mod image;
 pub mod manifest;
 mod nextpnr;
+pub mod rings;
 pub mod tool;
 
 use std::path::{Path, PathBuf};

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 pub mod density;
 pub mod failure;
+pub mod layout;
 mod plot;
 pub mod quality;
 pub mod samples;
