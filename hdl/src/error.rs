@@ -104,6 +104,9 @@ pub enum Error {
     /// The hash engine is too slow or too large beside its peer.
     #[error("{0}; the table is written, nextpnr's logs in build/bench name the slowest paths")]
     BelowAim(String),
+    /// The silicon model cannot be had.
+    #[error(transparent)]
+    Silicon(#[from] twinseal_puf::Error),
     /// The gateware uses what rust-hdl translates wrongly.
     #[error("{0}")]
     Lint(String),
@@ -125,6 +128,7 @@ impl Error {
             Self::StaleImage { .. } => "TSL-HDL-010",
             Self::Image(_) => "TSL-HDL-011",
             Self::StaleDocument { .. } => "TSL-HDL-012",
+            Self::Silicon(error) => error.code(),
             Self::Lint(_) => "TSL-HDL-013",
             Self::Rings { .. } => "TSL-HDL-014",
             Self::BelowAim(_) => "TSL-HDL-016",

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use twinseal_hdl::engine::CLOCKS_PER_BLOCK;
-use twinseal_hdl::flow::{bench, checkout, document, manifest};
+use twinseal_hdl::flow::{bench, checkout, document, manifest, rings};
 use twinseal_hdl::golden::sha256::BLOCK_BYTES;
 use twinseal_hdl::top::boards;
 use twinseal_hdl::{Error, lint, top};
@@ -49,6 +49,12 @@ enum Command {
         #[arg(long, value_name = "DIR")]
         peer: Option<PathBuf>,
     },
+    /// Route the rings of the PUF alone and print how alike they are and what entropy that leaves
+    Rings {
+        /// All of them when absent
+        #[arg(long, value_enum)]
+        device: Option<RingsOn>,
+    },
     /// Reject what rust-hdl simulates one way and translates another
     Lint,
     /// Write docs/register_map.md
@@ -59,6 +65,14 @@ enum Command {
     },
 }
 
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum RingsOn {
+    Hx8k,
+    Up5k,
+    #[value(name = "ecp5-85f")]
+    Ecp5_85f,
+}
+
 fn main() -> ExitCode {
     let result = match Args::parse().command {
         Command::Verilog { board, out } => write_verilog(&board, &out),
@@ -67,6 +81,7 @@ fn main() -> ExitCode {
         Command::BenchGateware { peer } => {
             bench::bench(peer.as_deref(), &checkout().join("build/bench"), &checkout().join(bench::TABLE))
         }
+        Command::Rings { device } => route_rings(device),
         Command::Lint => lint_all(),
         Command::Docs { check: false } => document::write(&checkout()),
         Command::Docs { check: true } => document::check(&checkout()),
@@ -120,6 +135,17 @@ fn report(board: &str) -> Result<(), Error> {
         println!("  {tool}: {version}");
     }
     Ok(())
+}
+
+fn route_rings(device: Option<RingsOn>) -> Result<(), Error> {
+    use rings::Device::{Ecp5, Ecp5Exchanged, Hx8k, Up5k};
+    let devices: &[rings::Device] = match device {
+        None => &[Hx8k, Up5k, Ecp5, Ecp5Exchanged],
+        Some(RingsOn::Hx8k) => &[Hx8k],
+        Some(RingsOn::Up5k) => &[Up5k],
+        Some(RingsOn::Ecp5_85f) => &[Ecp5, Ecp5Exchanged],
+    };
+    rings::report(devices, &checkout().join("build"))
 }
 
 fn lint_all() -> Result<(), Error> {
