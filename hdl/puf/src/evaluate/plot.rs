@@ -74,7 +74,7 @@ impl Chart {
         let (y0, y1) = if self.log_y {
             let heights = points().map(|p| p.1).chain(self.limit.map(|(limit, _)| limit));
             let least = heights.filter(|v| *v > 0.0).fold(f64::INFINITY, f64::min);
-            let top = self.limit.map_or(top, |(limit, _)| limit.max(top));
+            let top = self.limit.map_or(top, |(limit, _)| top.max(10.0 * limit));
             (least.log10().floor(), top.log10().ceil())
         } else {
             (0.0, top * 1.08)
@@ -140,11 +140,13 @@ impl Chart {
                     );
                 }
             } else {
+                // Later ones thinner: several may run together.
+                let width = (3.5 - 0.4 * number as f64).max(1.0);
                 let path: Vec<String> =
                     series.points.iter().map(|(x, y)| format!("{:.1} {:.1}", at_x(*x), at_y(*y))).collect();
                 let _ = write!(
                     out,
-                    "<path d='M{}' fill='none' stroke='{colour}' stroke-width='2'/>",
+                    "<path d='M{}' fill='none' stroke='{colour}' stroke-width='{width:.1}'/>",
                     path.join("L")
                 );
             }
