@@ -76,6 +76,14 @@ pub enum Error {
         /// The board's clock.
         target_mhz: f64,
     },
+    /// Routing made the rings of the PUF differ, or their counters too slow.
+    #[error(
+        "rings: {reason}, no image written; try another seed in boards.toml, or move the rings in engine/rings.rs"
+    )]
+    Rings {
+        /// Which differ, and in what.
+        reason: String,
+    },
     /// An image, its manifest entry and the sources are not of one build.
     #[error("bitstreams: {board}: {reason}; run `twinseal-hdl bitstream --board {board}`")]
     StaleImage {
@@ -93,6 +101,9 @@ pub enum Error {
         /// The document.
         path: PathBuf,
     },
+    /// The hash engine is too slow or too large beside its peer.
+    #[error("{0}; the table is written, nextpnr's logs in build/bench name the slowest paths")]
+    BelowAim(String),
     /// The silicon model cannot be had.
     #[error(transparent)]
     Silicon(#[from] twinseal_puf::Error),
@@ -119,6 +130,8 @@ impl Error {
             Self::StaleDocument { .. } => "TSL-HDL-012",
             Self::Silicon(error) => error.code(),
             Self::Lint(_) => "TSL-HDL-013",
+            Self::Rings { .. } => "TSL-HDL-014",
+            Self::BelowAim(_) => "TSL-HDL-016",
         }
     }
 }
@@ -149,6 +162,8 @@ mod tests {
             Error::Image(String::new()),
             Error::StaleDocument { path: PathBuf::new() },
             Error::Lint(String::new()),
+            Error::Rings { reason: String::new() },
+            Error::BelowAim(String::new()),
         ];
         let codes: std::collections::BTreeSet<_> = errors.iter().map(Error::code).collect();
         assert_eq!(codes.len(), errors.len());

@@ -11,7 +11,7 @@ use twinseal_hdl::golden::merkle::tree_head;
 use twinseal_hdl::golden::sha256::sha256;
 
 /// What is wrong, the text of the Verilog and what stands there instead.
-const DEFECTS: [(&str, &str, &str); 8] = [
+const DEFECTS: [(&str, &str, &str); 11] = [
     ("a round constant with one bit flipped", "= 32'h428a2f98;", "= 32'h428a2f99;"),
     ("H4 not taken off a again", "delta_sum = b$q - g;", "delta_sum = b$q;"),
     (
@@ -23,7 +23,18 @@ const DEFECTS: [(&str, &str, &str); 8] = [
     ("the copy of H1 stored a clock late", "store_b$d = step$q == 32'h8;", "store_b$d = step$q == 32'h9;"),
     ("the outer key the inner one", "pages$read_data ^ 32'h6a6a6a6a", "pages$read_data"),
     ("the length of a node as of 64 bytes", "mem[47] = 32'h00000208;", "mem[47] = 32'h00000200;"),
-    ("a length that counts padding", "if (page_full && in_text) begin", "if (page_full) begin"),
+    (
+        "a length that counts padding",
+        "if (push && last_byte && in_text) begin",
+        "if (push && last_byte) begin",
+    ),
+    ("subtrees of unlike height merged", "|used$q && (~tree_open$q || same_height)", "|used$q"),
+    ("a block counted as 256 bits", "addend = 32'h2;", "addend = 32'h1;"),
+    (
+        "the right child read from the left one's slot",
+        "core$digest_slot = used_next;",
+        "core$digest_slot = used$q;",
+    ),
 ];
 
 /// A message of three blocks without a pause, one whose first block comes while the last message drains, a tree with

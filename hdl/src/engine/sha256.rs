@@ -6,9 +6,9 @@
 //! In round t, e needs K(t) + W(t) + h + d and a needs K(t) + W(t) + h. Of these h and d are e and a of three rounds
 //! before, so both sums are made ahead of the round, in `y` and `x`. What remains in a clock is one choice of four
 //! bits and two additions for e, and, since nothing needs a before the round after the next, a follows a clock later
-//! from T1 in `t1`: again one choice of four bits and two additions. The two additions ripple through one another, so
-//! the second costs its first bit only; a carry-save adder in place of the first takes twice the cells for 3 % of
-//! speed (the engine's README has the measurement).
+//! from T1 in `t1`: again one choice of four bits and two additions. On iCE40 the two additions ripple through one another,
+//! so that the second costs its first bit only; on ECP5 a carry-save adder takes the place of the first (the
+//! engine's README has the measurements).
 //!
 //! # Hash value
 //!
@@ -166,13 +166,15 @@ pub struct Sha256Core {
     pub digest_slot: Signal<In, Bits<5>>,
     /// Which byte of it.
     pub digest_index: Signal<In, Bits<5>>,
-    /// That byte, one clock after slot and index, which must have come while not `busy`.
+    /// That byte, two clocks after slot and index, which must have come while not `busy`.
     pub digest_byte: Signal<Out, Bits<8>>,
 
     /// What is read from block RAM reaches an adder by way of a register.
     late: Constant<Bit>,
     /// So much earlier it is asked for.
     ahead: Constant<Bits<6>>,
+    /// Where two additions follow one another a carry-save adder takes the first one's place.
+    carry_save: Constant<Bit>,
 
     // Control.
     running: DFF<Bit>,
@@ -202,7 +204,6 @@ pub struct Sha256Core {
     keep_delta: DFF<Bit>,
     store_e: DFF<Bit>,
     store_a: DFF<Bit>,
-    store_f: DFF<Bit>,
     store_b: DFF<Bit>,
 
     // Blocks and schedule; W(t) is in slot t mod 16.
@@ -247,11 +248,12 @@ pub struct Sha256Core {
     copy_f: BlockRam<5, 32, CopyF>,
     copy_b: BlockRam<5, 32, CopyB>,
     bank: Signal<Local, Bits<5>>,
+    /// The same for the copies, which hold no digest that is ever shown.
+    copy_bank: Signal<Local, Bits<5>>,
     word_e: Signal<Local, Bits<2>>,
     word_a: Signal<Local, Bits<3>>,
     digest_word: Signal<Local, Bits<2>>,
-    digest_word_wide: Signal<Local, Bits<3>>,
-    digest_word_not: Signal<Local, Bits<3>>,
+    digest_word_a: Signal<Local, Bits<3>>,
     bank_e: Signal<Local, Bits<7>>,
     bank_a: Signal<Local, Bits<8>>,
     word_e_wide: Signal<Local, Bits<7>>,
@@ -268,7 +270,13 @@ pub struct Sha256Core {
     hash_a: Signal<Local, Bits<32>>,
     digest_low: DFF<Bits<2>>,
     digest_in_e: DFF<Bit>,
+    digest_low_late: DFF<Bits<2>>,
+    digest_in_e_late: DFF<Bit>,
+    chosen_low: Signal<Local, Bits<2>>,
+    chosen_in_e: Signal<Local, Bit>,
     digest32: Signal<Local, Bits<32>>,
+    digest8: Signal<Local, Bits<8>>,
+    digest8_last: DFF<Bits<8>>,
 
     // State.
     e: DFF<Bits<32>>,
@@ -307,15 +315,28 @@ pub struct Sha256Core {
     t2: Signal<Local, Bits<32>>,
     e_sum: Signal<Local, Bits<32>>,
     a_sum: Signal<Local, Bits<32>>,
+    e_saved: Signal<Local, Bits<32>>,
+    e_carried: Signal<Local, Bits<32>>,
+    t1_saved: Signal<Local, Bits<32>>,
+    t1_carried: Signal<Local, Bits<32>>,
+    a_saved: Signal<Local, Bits<32>>,
+    a_carried: Signal<Local, Bits<32>>,
 }
 
 impl Sha256Core {
-    /// A core for a device whose block RAM is fast enough to be followed by an adder in the same clock, or, with
-    /// `late_reads`, for one where it is not: there a register comes between. Clock for clock both do the same.
+    /// A core for a device whose block RAM is fast enough to be followed by an adder in the same clock and whose
+    /// logic cells are adders of two bits (iCE40), or, with `late_reads`, for one where it is not and they are not
+    /// (ECP5): there a register comes between, and carry-save adders are used. Clock for clock both do the same.
     pub fn new(late_reads: bool) -> Self {
+        Self::with_adders(late_reads, late_reads)
+    }
+
+    /// The same core with the adders of one's choice: `bench-gateware` measures both.
+    pub fn with_adders(late_reads: bool, carry_save: bool) -> Self {
         Self {
             late: Constant::new(late_reads),
             ahead: Constant::new(u64::from(late_reads).into()),
+            carry_save: Constant::new(carry_save),
             clock: Default::default(),
             page: Default::default(),
             position: Default::default(),
@@ -354,7 +375,6 @@ impl Sha256Core {
             keep_delta: Default::default(),
             store_e: Default::default(),
             store_a: Default::default(),
-            store_f: Default::default(),
             store_b: Default::default(),
             pages: Default::default(),
             page_wide: Default::default(),
@@ -394,11 +414,11 @@ impl Sha256Core {
             copy_f: Default::default(),
             copy_b: Default::default(),
             bank: Default::default(),
+            copy_bank: Default::default(),
             word_e: Default::default(),
             word_a: Default::default(),
             digest_word: Default::default(),
-            digest_word_wide: Default::default(),
-            digest_word_not: Default::default(),
+            digest_word_a: Default::default(),
             bank_e: Default::default(),
             bank_a: Default::default(),
             word_e_wide: Default::default(),
@@ -415,7 +435,13 @@ impl Sha256Core {
             hash_a: Default::default(),
             digest_low: Default::default(),
             digest_in_e: Default::default(),
+            digest_low_late: Default::default(),
+            digest_in_e_late: Default::default(),
+            chosen_low: Default::default(),
+            chosen_in_e: Default::default(),
             digest32: Default::default(),
+            digest8: Default::default(),
+            digest8_last: Default::default(),
             e: Default::default(),
             f: Default::default(),
             not_g: Default::default(),
@@ -449,7 +475,33 @@ impl Sha256Core {
             t2: Default::default(),
             e_sum: Default::default(),
             a_sum: Default::default(),
+            e_saved: Default::default(),
+            e_carried: Default::default(),
+            t1_saved: Default::default(),
+            t1_carried: Default::default(),
+            a_saved: Default::default(),
+            a_carried: Default::default(),
         }
+    }
+}
+
+#[cfg(test)]
+impl Sha256Core {
+    /// Every word of every memory, by name.
+    pub(super) fn memories(&mut self) -> Vec<(&'static str, Vec<u64>)> {
+        fn words<const W: usize>(words: &[Bits<W>]) -> Vec<u64> {
+            words.iter().map(|word| word.to_u64()).collect()
+        }
+        vec![
+            ("pages", self.pages.words_mut().iter().map(|&word| word.into()).collect()),
+            ("ram7", words(self.ram7.words_mut())),
+            ("ram15", words(self.ram15.words_mut())),
+            ("constants", words(self.constants.words_mut())),
+            ("half_e", words(self.half_e.words_mut())),
+            ("half_a", words(self.half_a.words_mut())),
+            ("copy_f", words(self.copy_f.words_mut())),
+            ("copy_b", words(self.copy_b.words_mut())),
+        ]
     }
 }
 
@@ -464,10 +516,11 @@ impl Logic for Sha256Core {
     fn update(&mut self) {
         dff_setup!(self, clock, running, draining, step, led_in, from_initial, outer_block, page_now);
         dff_setup!(self, clock, clear_kw, clear_e, clear_a, add_s, add_f, add_d, add_b, add_delta);
-        dff_setup!(self, clock, keep_delta, store_e, store_a, store_f, store_b);
+        dff_setup!(self, clock, keep_delta, store_e, store_a, store_b);
         dff_setup!(self, clock, message1, message2, message3, message4, w16, old, partial, w1, w2, kw);
         dff_setup!(self, clock, constants_late, half_e_late, half_a_late);
-        dff_setup!(self, clock, digest_low, digest_in_e, e, f, not_g, s, a, b, c, d, delta, x2, x, y, t1);
+        dff_setup!(self, clock, digest_low, digest_in_e, digest_low_late, digest_in_e_late, digest8_last);
+        dff_setup!(self, clock, e, f, not_g, s, a, b, c, d, delta, x2, x, y, t1);
         clock!(self, clock, pages, ram7, ram15, constants, half_e, half_a, copy_f, copy_b);
 
         // Control. A first block must be led in, and so waits for the one before to drain.
@@ -504,16 +557,16 @@ impl Logic for Sha256Core {
         self.clear_kw.d.next = self.leads_in.val() || (self.led_in.q.val() && (self.step.q.val() < 4));
         self.clear_e.d.next = self.leads_in.val() || (self.led_in.q.val() && (self.step.q.val() < 6));
         self.clear_a.d.next = self.leads_in.val() || (self.led_in.q.val() && (self.step.q.val() < 7));
+        // One window of four steps and one step, and the same later.
         self.add_s.d.next = (self.step.q.val() >= 3) && (self.step.q.val() < 7);
-        self.add_f.d.next = self.step.q.val() == 6;
-        self.add_d.d.next = (self.step.q.val() >= 4) && (self.step.q.val() < 8);
-        self.add_b.d.next = self.step.q.val() == 7;
+        self.add_d.d.next = self.add_s.q.val();
+        self.store_e.d.next = self.add_d.q.val();
+        self.store_a.d.next = self.store_e.q.val();
         self.add_delta.d.next = (self.step.q.val() == 5) && !self.from_initial.q.val();
-        self.keep_delta.d.next = self.step.q.val() == 9;
-        self.store_e.d.next = (self.step.q.val() >= 5) && (self.step.q.val() < 9);
-        self.store_a.d.next = (self.step.q.val() >= 6) && (self.step.q.val() < 10);
-        self.store_f.d.next = self.step.q.val() == 7;
-        self.store_b.d.next = self.step.q.val() == 8;
+        self.add_f.d.next = self.step.q.val() == 6;
+        self.add_b.d.next = self.add_f.q.val();
+        self.store_b.d.next = self.add_b.q.val();
+        self.keep_delta.d.next = self.store_b.q.val();
 
         // Blocks.
         self.page_wide.next = bit_cast::<7, 3>(self.page.val()) << 4;
@@ -595,18 +648,23 @@ impl Logic for Sha256Core {
 
         // Hash values: read for the additions at steps 4 to 8, or byte by byte while idle.
         self.digest_word.next = self.digest_index.val().get_bits::<2>(2);
-        self.digest_word_wide.next = bit_cast::<3, 2>(self.digest_word.val());
-        self.digest_word_not.next = !self.digest_word_wide.val();
-        self.bank.next = self.slot.val();
+        match self.digest_word.val().index() {
+            0 => self.digest_word_a.next = 0.into(),
+            1 => self.digest_word_a.next = 7.into(),
+            2 => self.digest_word_a.next = 6.into(),
+            _ => self.digest_word_a.next = 5.into(),
+        }
+        self.copy_bank.next = self.slot.val();
         self.word_e.next = self.step_ahead.val().get_bits::<2>(0);
         self.word_a.next = self.step_ahead.val().get_bits::<3>(0);
         if self.from_initial.q.val() {
-            self.bank.next = 31.into();
+            self.copy_bank.next = 31.into();
         }
+        self.bank.next = self.copy_bank.val();
         if !self.running.q.val() {
             self.bank.next = self.digest_slot.val();
             self.word_e.next = !self.digest_word.val();
-            self.word_a.next = self.digest_word_not.val() + 1;
+            self.word_a.next = self.digest_word_a.val();
         }
         self.bank_e.next = bit_cast::<7, 5>(self.bank.val()) << 2;
         self.bank_a.next = bit_cast::<8, 5>(self.bank.val()) << 3;
@@ -616,9 +674,9 @@ impl Logic for Sha256Core {
         self.half_e.read_enable.next = true;
         self.half_a.read_address.next = self.bank_a.val() | self.word_a_wide.val();
         self.half_a.read_enable.next = true;
-        self.copy_f.read_address.next = self.bank.val();
-        self.copy_f.read_enable.next = !self.store_f.q.val();
-        self.copy_b.read_address.next = self.bank.val();
+        self.copy_f.read_address.next = self.copy_bank.val();
+        self.copy_f.read_enable.next = !self.add_b.q.val();
+        self.copy_b.read_address.next = self.copy_bank.val();
         self.copy_b.read_enable.next = !self.store_b.q.val();
 
         // Each half is stored as it passes, H7 at step 6 and H3 at step 7 first.
@@ -636,7 +694,7 @@ impl Logic for Sha256Core {
         self.half_a.write_enable.next = self.store_a.q.val();
         self.copy_f.write_address.next = self.slot.val();
         self.copy_f.write_data.next = self.s.q.val();
-        self.copy_f.write_enable.next = self.store_f.q.val();
+        self.copy_f.write_enable.next = self.add_b.q.val();
         self.copy_b.write_address.next = self.slot.val();
         self.copy_b.write_data.next = self.d.q.val();
         self.copy_b.write_enable.next = self.store_b.q.val();
@@ -649,17 +707,31 @@ impl Logic for Sha256Core {
             self.hash_a.next = self.half_a_late.q.val();
         }
 
+        // A byte of a digest passes one register, the late reads' or, after the choice, its own.
         self.digest_low.d.next = self.digest_index.val().get_bits::<2>(0);
         self.digest_in_e.d.next = self.digest_index.val().get_bit(4);
-        self.digest32.next = self.half_a.read_data.val();
-        if self.digest_in_e.q.val() {
-            self.digest32.next = self.half_e.read_data.val();
+        self.digest_low_late.d.next = self.digest_low.q.val();
+        self.digest_in_e_late.d.next = self.digest_in_e.q.val();
+        self.chosen_low.next = self.digest_low.q.val();
+        self.chosen_in_e.next = self.digest_in_e.q.val();
+        if self.late.val() {
+            self.chosen_low.next = self.digest_low_late.q.val();
+            self.chosen_in_e.next = self.digest_in_e_late.q.val();
         }
-        match self.digest_low.q.val().index() {
-            0 => self.digest_byte.next = self.digest32.val().get_bits::<8>(24),
-            1 => self.digest_byte.next = self.digest32.val().get_bits::<8>(16),
-            2 => self.digest_byte.next = self.digest32.val().get_bits::<8>(8),
-            _ => self.digest_byte.next = self.digest32.val().get_bits::<8>(0),
+        self.digest32.next = self.hash_a.val();
+        if self.chosen_in_e.val() {
+            self.digest32.next = self.hash_e.val();
+        }
+        match self.chosen_low.val().index() {
+            0 => self.digest8.next = self.digest32.val().get_bits::<8>(24),
+            1 => self.digest8.next = self.digest32.val().get_bits::<8>(16),
+            2 => self.digest8.next = self.digest32.val().get_bits::<8>(8),
+            _ => self.digest8.next = self.digest32.val().get_bits::<8>(0),
+        }
+        self.digest8_last.d.next = self.digest8.val();
+        self.digest_byte.next = self.digest8_last.q.val();
+        if self.late.val() {
+            self.digest_byte.next = self.digest8.val();
         }
 
         // Ahead of the round.
@@ -681,6 +753,13 @@ impl Logic for Sha256Core {
         self.choose.next = self.g.val() ^ (self.e.q.val() & (self.f.q.val() ^ self.g.val()));
         self.choose_sum.next = self.big_sigma1.val() + self.choose.val();
         self.e_sum.next = self.y.q.val() + self.choose_sum.val();
+        self.e_saved.next = self.y.q.val() ^ self.big_sigma1.val() ^ self.choose.val();
+        self.e_carried.next = ((self.y.q.val() & self.big_sigma1.val())
+            | (self.choose.val() & (self.y.q.val() | self.big_sigma1.val())))
+            << 1;
+        if self.carry_save.val() {
+            self.e_sum.next = self.e_saved.val() + self.e_carried.val();
+        }
         self.e.d.next = self.e_sum.val();
         if self.clear_e.q.val() {
             self.e.d.next = 0.into();
@@ -701,6 +780,13 @@ impl Logic for Sha256Core {
 
         // a and what follows it, a clock behind.
         self.t1_sum.next = self.x.q.val() + self.choose_sum.val();
+        self.t1_saved.next = self.x.q.val() ^ self.big_sigma1.val() ^ self.choose.val();
+        self.t1_carried.next = ((self.x.q.val() & self.big_sigma1.val())
+            | (self.choose.val() & (self.x.q.val() | self.big_sigma1.val())))
+            << 1;
+        if self.carry_save.val() {
+            self.t1_sum.next = self.t1_saved.val() + self.t1_carried.val();
+        }
         self.t1.d.next = self.t1_sum.val();
         self.big_sigma0.next = ((self.a.q.val() >> 2) | (self.a.q.val() << 30))
             ^ ((self.a.q.val() >> 13) | (self.a.q.val() << 19))
@@ -715,6 +801,13 @@ impl Logic for Sha256Core {
             self.t2.next = self.majority.val();
         }
         self.a_sum.next = self.t1.q.val() + self.t2.val();
+        self.a_saved.next = self.t1.q.val() ^ self.big_sigma0.val() ^ self.majority.val();
+        self.a_carried.next = ((self.t1.q.val() & self.big_sigma0.val())
+            | (self.majority.val() & (self.t1.q.val() | self.big_sigma0.val())))
+            << 1;
+        if self.carry_save.val() {
+            self.a_sum.next = self.a_saved.val() + self.a_carried.val();
+        }
         self.a.d.next = self.a_sum.val();
         if self.clear_a.q.val() {
             self.a.d.next = 0.into();

@@ -1,23 +1,30 @@
 //! From a response to the line: CRC and COBS as the bytes come, then out when the frame is whole.
 //!
 //! A response fits one 254-byte COBS block, so encoding needs one memory write per byte: a byte that is not zero goes
-//! to its place, a zero leaves its place to the next code and fills the one before.
+//! to its place, a zero leaves its place to the next code and fills the one before. Every byte passes through one shift
+//! register, whose bits go to the CRC; at the end the bits of the CRC come in at its other end.
+//!
+//! A frame fills a quarter of a block RAM. The registers live in the rest, and have it whenever the framer does not.
 
 use rust_hdl_core::prelude::*;
 use rust_hdl_widgets::prelude::*;
 use twinseal_wire::{CRC_BYTES, HEADER_BYTES, MAX_RESPONSE_BYTES};
 
-use super::crc::{CRC_INIT, CrcStep};
-use crate::engine::{BlockRam, Zeros};
+use super::crc::CrcRegister;
+use crate::engine::LoadedRam;
 
 const ADDRESS_BITS: usize = 7;
 const _: () = assert!(HEADER_BYTES + MAX_RESPONSE_BYTES + CRC_BYTES + 2 <= 1 << ADDRESS_BITS);
+/// Of what is lent: the upper half of the memory.
+pub const LENT_BITS: usize = 7;
 
 #[derive(Copy, Clone, Debug, PartialEq, Eq, LogicState)]
 enum FramerState {
     Open,
     Collect,
-    Crc,
+    Bits,
+    CrcBits,
+    CrcByte,
     Code,
     Delimiter,
     Fetch,
@@ -35,7 +42,7 @@ pub struct Framer {
     pub push: Signal<In, Bit>,
     /// Header and payload are complete; only while `ready`, and not with `push`.
     pub finish: Signal<In, Bit>,
-    /// Collecting.
+    /// A byte is taken in this clock; the next one nine clocks later.
     pub ready: Signal<Out, Bit>,
     /// A character for the line, taken when `line_valid` and `line_ready` are high.
     pub line_data: Signal<Out, Bits<8>>,
@@ -43,8 +50,23 @@ pub struct Framer {
     pub line_valid: Signal<Out, Bit>,
     /// The line takes a character.
     pub line_ready: Signal<In, Bit>,
+    /// Where in the lent memory to read, or write.
+    pub lent_address: Signal<In, Bits<LENT_BITS>>,
+    /// Write `lent_data` there; only while not `taken`.
+    pub lent_write: Signal<In, Bit>,
+    /// What to write.
+    pub lent_data: Signal<In, Bits<8>>,
+    /// The framer needs the memory in this clock: nothing else is read or written.
+    pub taken: Signal<Out, Bit>,
+    /// What was read in the clock before.
+    pub memory: Signal<Out, Bits<8>>,
     state: DFF<FramerState>,
-    ram: BlockRam<ADDRESS_BITS, 8, Zeros>,
+    ram: LoadedRam<8, 8>,
+    own_address: Signal<Local, Bits<ADDRESS_BITS>>,
+    own_data: Signal<Local, Bits<8>>,
+    own_write: Signal<Local, Bit>,
+    own_read: Signal<Local, Bit>,
+    lent_place: Signal<Local, Bits<8>>,
     /// Where the next byte goes.
     write_at: DFF<Bits<ADDRESS_BITS>>,
     write_up: Signal<Local, Bits<ADDRESS_BITS>>,
@@ -54,19 +76,25 @@ pub struct Framer {
     code: Signal<Local, Bits<8>>,
     read_at: DFF<Bits<ADDRESS_BITS>>,
     read_up: Signal<Local, Bits<ADDRESS_BITS>>,
-    crc: DFF<Bits<32>>,
-    crc_step: CrcStep,
+    crc: CrcRegister,
+    /// The byte at hand.
+    shift: DFF<Bits<8>>,
+    shift_down: Signal<Local, Bits<8>>,
+    /// Its bits so far.
+    bits: DFF<Bits<3>>,
+    bits_up: Signal<Local, Bits<3>>,
     /// CRC bytes so far.
     tail: DFF<Bits<2>>,
     tail_up: Signal<Local, Bits<2>>,
-    /// The byte being encoded.
-    plain: Signal<Local, Bits<8>>,
+    /// `shift` is to be encoded.
     encode: Signal<Local, Bit>,
-    crc_init: Constant<Bits<32>>,
 }
 
-impl Default for Framer {
-    fn default() -> Self {
+impl Framer {
+    /// A framer whose lent memory starts with `lent`.
+    pub fn new(lent: &[u8]) -> Self {
+        let mut contents = vec![0; 1 << ADDRESS_BITS];
+        contents.extend(lent.iter().map(|&byte| u64::from(byte)));
         Self {
             clock: Default::default(),
             data: Default::default(),
@@ -76,8 +104,18 @@ impl Default for Framer {
             line_data: Default::default(),
             line_valid: Default::default(),
             line_ready: Default::default(),
+            lent_address: Default::default(),
+            lent_write: Default::default(),
+            lent_data: Default::default(),
+            taken: Default::default(),
+            memory: Default::default(),
             state: Default::default(),
-            ram: Default::default(),
+            ram: LoadedRam::new(contents),
+            own_address: Default::default(),
+            own_data: Default::default(),
+            own_write: Default::default(),
+            own_read: Default::default(),
+            lent_place: Default::default(),
             write_at: Default::default(),
             write_up: Default::default(),
             code_at: Default::default(),
@@ -86,12 +124,13 @@ impl Default for Framer {
             read_at: Default::default(),
             read_up: Default::default(),
             crc: Default::default(),
-            crc_step: Default::default(),
+            shift: Default::default(),
+            shift_down: Default::default(),
+            bits: Default::default(),
+            bits_up: Default::default(),
             tail: Default::default(),
             tail_up: Default::default(),
-            plain: Default::default(),
             encode: Default::default(),
-            crc_init: Constant::new(CRC_INIT.into()),
         }
     }
 }
@@ -99,72 +138,96 @@ impl Default for Framer {
 impl Logic for Framer {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, state, write_at, code_at, read_at, crc, tail);
-        clock!(self, clock, ram);
-        self.crc_step.state.next = self.crc.q.val();
-        self.crc_step.data.next = self.data.val();
+        dff_setup!(self, clock, state, write_at, code_at, read_at, shift, bits, tail);
+        clock!(self, clock, ram, crc);
         self.write_up.next = self.write_at.q.val() + 1;
         self.read_up.next = self.read_at.q.val() + 1;
+        self.bits_up.next = self.bits.q.val() + 1;
         self.tail_up.next = self.tail.q.val() + 1;
         self.distance.next = self.write_at.q.val() - self.code_at.q.val();
         self.code.next = bit_cast::<8, ADDRESS_BITS>(self.distance.val());
+        self.shift_down.next = self.shift.q.val() >> 1;
+        self.crc.data_bit.next = self.shift.q.val().get_bit(0);
+        self.crc.shift_out.next = self.state.q.val() == FramerState::CrcBits;
+        self.crc.step.next = false;
+        self.crc.clear.next = false;
         self.ready.next = false;
         self.line_valid.next = false;
         self.line_data.next = self.ram.read_data.val();
-        self.ram.read_enable.next = true;
-        self.ram.read_address.next = self.read_at.q.val();
-        self.ram.write_address.next = self.write_at.q.val();
-        self.ram.write_data.next = 0.into();
-        self.ram.write_enable.next = false;
-        self.plain.next = self.data.val();
+        self.own_address.next = self.write_at.q.val();
+        self.own_data.next = self.shift.q.val();
+        self.own_write.next = false;
+        self.own_read.next = false;
         self.encode.next = false;
         match self.state.q.val() {
             FramerState::Open => {
                 self.write_at.d.next = 1.into();
                 self.code_at.d.next = 0.into();
                 self.read_at.d.next = 0.into();
-                self.tail.d.next = 0.into();
-                self.crc.d.next = self.crc_init.val();
+                self.crc.clear.next = true;
                 self.state.d.next = FramerState::Collect;
             }
             FramerState::Collect => {
                 self.ready.next = true;
+                self.shift.d.next = self.data.val();
                 if self.push.val() {
-                    self.encode.next = true;
-                    self.crc.d.next = self.crc_step.after.val();
+                    self.state.d.next = FramerState::Bits;
                 }
                 if self.finish.val() {
-                    self.crc.d.next = !self.crc.q.val();
-                    self.state.d.next = FramerState::Crc;
+                    self.state.d.next = FramerState::CrcBits;
                 }
             }
-            FramerState::Crc => {
-                self.plain.next = self.crc.q.val().get_bits::<8>(0);
+            FramerState::Bits => {
+                self.crc.step.next = true;
+                self.bits.d.next = self.bits_up.val();
+                self.shift.d.next = self.shift_down.val();
+                self.encode.next = !self.bits.q.val().any();
+                if self.bits.q.val().all() {
+                    self.state.d.next = FramerState::Collect;
+                }
+            }
+            FramerState::CrcBits => {
+                self.crc.step.next = true;
+                self.bits.d.next = self.bits_up.val();
+                self.shift.d.next = self.shift_down.val();
+                if self.crc.crc_bit.val() {
+                    self.shift.d.next = self.shift_down.val() | 0x80;
+                }
+                if self.bits.q.val().all() {
+                    self.state.d.next = FramerState::CrcByte;
+                }
+            }
+            FramerState::CrcByte => {
                 self.encode.next = true;
-                self.crc.d.next = self.crc.q.val() >> 8;
+                self.shift.d.next = 0.into();
                 self.tail.d.next = self.tail_up.val();
+                self.state.d.next = FramerState::CrcBits;
                 if self.tail.q.val().all() {
                     self.state.d.next = FramerState::Code;
                 }
             }
             FramerState::Code => {
-                self.ram.write_address.next = self.code_at.q.val();
-                self.ram.write_data.next = self.code.val();
-                self.ram.write_enable.next = true;
+                self.own_address.next = self.code_at.q.val();
+                self.own_data.next = self.code.val();
+                self.own_write.next = true;
                 self.state.d.next = FramerState::Delimiter;
             }
             FramerState::Delimiter => {
-                self.ram.write_enable.next = true;
+                // `shift` is zero.
+                self.own_write.next = true;
                 self.state.d.next = FramerState::Fetch;
             }
             FramerState::Fetch => {
-                self.state.d.next = FramerState::Send;
+                if self.line_ready.val() {
+                    self.own_read.next = true;
+                    self.state.d.next = FramerState::Send;
+                }
             }
             FramerState::Send => {
                 self.line_valid.next = true;
+                self.state.d.next = FramerState::Fetch;
                 if self.line_ready.val() {
                     self.read_at.d.next = self.read_up.val();
-                    self.state.d.next = FramerState::Fetch;
                     if self.read_at.q.val() == self.write_at.q.val() {
                         self.state.d.next = FramerState::Open;
                     }
@@ -172,14 +235,28 @@ impl Logic for Framer {
             }
         }
         if self.encode.val() {
-            self.ram.write_data.next = self.plain.val();
-            self.ram.write_enable.next = true;
+            self.own_write.next = true;
             self.write_at.d.next = self.write_up.val();
-            if !self.plain.val().any() {
-                self.ram.write_address.next = self.code_at.q.val();
-                self.ram.write_data.next = self.code.val();
+            if !self.shift.q.val().any() {
+                self.own_address.next = self.code_at.q.val();
+                self.own_data.next = self.code.val();
                 self.code_at.d.next = self.write_at.q.val();
             }
+        }
+        self.taken.next = self.own_write.val() || self.own_read.val();
+        self.memory.next = self.ram.read_data.val();
+        self.lent_place.next = bit_cast::<8, LENT_BITS>(self.lent_address.val()) | 0x80;
+        self.ram.read_enable.next = true;
+        self.ram.read_address.next = self.lent_place.val();
+        if self.own_read.val() {
+            self.ram.read_address.next = bit_cast::<8, ADDRESS_BITS>(self.read_at.q.val());
+        }
+        self.ram.write_address.next = self.lent_place.val();
+        self.ram.write_data.next = self.lent_data.val();
+        self.ram.write_enable.next = self.own_write.val() || self.lent_write.val();
+        if self.own_write.val() {
+            self.ram.write_address.next = bit_cast::<8, ADDRESS_BITS>(self.own_address.val());
+            self.ram.write_data.next = self.own_data.val();
         }
     }
 }

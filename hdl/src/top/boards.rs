@@ -57,6 +57,11 @@ impl Board {
         Ok(clocks)
     }
 
+    /// Whether any of its engines reads rings.
+    pub fn has_rings(&self) -> bool {
+        self.engines.iter().any(|engine| engine == "vault" || engine == "entropy")
+    }
+
     /// The value of the `ENGINES` register.
     pub fn engine_bits(&self) -> Result<u32, Error> {
         self.engines.iter().try_fold(0, |bits, name| {
@@ -71,6 +76,12 @@ pub fn all() -> Result<BTreeMap<String, Board>, Error> {
     toml::from_str(BOARDS).map_err(|e| Error::BoardsFile(e.to_string()))
 }
 
+/// The names of the boards that have a device, and so a bitstream.
+pub fn with_device() -> Result<Vec<String>, Error> {
+    let boards = all()?.into_iter().filter(|(_, board)| board.device.is_some());
+    Ok(boards.map(|(name, _)| name).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,6 +91,7 @@ mod tests {
         for (name, board) in all().unwrap() {
             assert!(board.clocks_per_bit().is_ok(), "{name}");
             assert_ne!(board.engine_bits().unwrap(), 0, "{name}");
+            assert!(board.has_rings(), "{name}");
         }
     }
 

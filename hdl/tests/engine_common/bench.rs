@@ -27,7 +27,7 @@ impl<const D: usize> Bench<D> {
         Self { uut, clocks: 0, gaps: None, trace: None }
     }
 
-    /// A bench for the hasher with a register behind its block RAM.
+    /// A bench for the hasher as it is made for devices with late reads.
     pub fn with_late_reads() -> Self {
         let mut bench = Self::new();
         bench.uut = Hasher::new(true);
@@ -37,7 +37,12 @@ impl<const D: usize> Bench<D> {
 
     /// A bench that records.
     pub fn recording() -> Self {
-        let mut bench = Self::new();
+        Self::recording_of(false)
+    }
+
+    /// The same of either hasher.
+    pub fn recording_of(late_reads: bool) -> Self {
+        let mut bench = if late_reads { Self::with_late_reads() } else { Self::new() };
         bench.trace = Some(Trace::of(&bench.uut));
         bench
     }
@@ -112,18 +117,25 @@ impl<const D: usize> Bench<D> {
 
     /// Waits and reads the last result, first to last byte.
     pub fn digest(&mut self) -> Hash {
-        // Read in an odd order, so that a byte that is a clock late shows.
+        // The first byte is there as soon as the hasher is ready.
         let mut hash = Hash::default();
         self.uut.digest_index.next = 31usize.to_bits();
         if self.uut.ready.val() {
             self.clock();
+            self.clock();
         }
         self.wait_ready();
         hash[31] = self.uut.digest_byte.val().to_u8();
-        for i in (0..31).map(|i| i * 7 % 31) {
-            self.uut.digest_index.next = i.to_bits();
+        // A new index in each clock, in an odd order, so that a byte that is a clock late or early shows.
+        let order: Vec<usize> = (0..31).map(|i| i * 7 % 31).collect();
+        for clock in 0..order.len() + 1 {
+            if let Some(&i) = order.get(clock) {
+                self.uut.digest_index.next = i.to_bits();
+            }
             self.clock();
-            hash[i] = self.uut.digest_byte.val().to_u8();
+            if clock > 0 {
+                hash[order[clock - 1]] = self.uut.digest_byte.val().to_u8();
+            }
         }
         hash
     }
