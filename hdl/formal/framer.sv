@@ -10,15 +10,19 @@ module framer (
 );
     localparam MOST = 122;      // bytes that fit beside code, CRC and delimiter; the largest response has 70
 
+    // What the framer calls its states, in its order.
+    localparam OPEN = 0, COLLECT = 1, BITS = 2, CRC_BITS = 3, CRC_BYTE = 4, CODE = 5, DELIMITER = 6, FETCH = 7, SEND = 8;
+
     (* anyconst *) wire [6:0] place;
 
     wire ready, line_valid;
     wire [7:0] line_data;
-    wire [2:0] state;
+    wire [3:0] state;
     wire [6:0] write_at, code_at, read_at, address;
     wire [1:0] tail;
     wire [31:0] crc;
-    wire [7:0] word;
+    wire [7:0] word, shift;
+    wire [2:0] bits;
 
     \top$core$link$framer dut (
         .clock(clock),
@@ -34,7 +38,9 @@ module framer (
         .\code_at$q (code_at),
         .\read_at$q (read_at),
         .\tail$q (tail),
-        .\crc$q (crc),
+        .\crc.state$q (crc),
+        .\shift$q (shift),
+        .\bits$q (bits),
         .\ram.address (address),
         .\ram.word (word)
     );
@@ -47,17 +53,20 @@ module framer (
         assume (address == place);
     end
 
-    function [31:0] crc_after(input [31:0] before, input [7:0] byte_in);
+    // The CRC register after the lowest `count` bits of `bits_in`.
+    function [31:0] crc_rest(input [31:0] before, input [7:0] bits_in, input [3:0] count);
         integer i;
         begin
-            crc_after = before ^ {24'd0, byte_in};
+            crc_rest = before;
             for (i = 0; i < 8; i = i + 1)
-                crc_after = crc_after[0] ? crc_after >> 1 ^ 32'hedb88320 : crc_after >> 1;
+                if (i < count)
+                    crc_rest = crc_rest[0] ^ bits_in[i] ? crc_rest >> 1 ^ 32'hedb88320 : crc_rest >> 1;
         end
     endfunction
 
     reg [31:0] sum = 32'hffffffff;
     wire [31:0] closing = ~sum;
+    wire [7:0] closing_byte = closing >> 8 * tail;
     reg sending = 0;
     reg [6:0] sent = 0;         // characters the line took
     reg [6:0] last;             // place of the delimiter
@@ -82,7 +91,7 @@ module framer (
     always @(posedge clock) begin
         if (push) begin
             pushed <= here;
-            sum <= crc_after(sum, data);
+            sum <= crc_rest(sum, data, 8);
             if (here == place) begin
                 value <= data;
                 is_code <= data == 0;
@@ -118,12 +127,13 @@ module framer (
     end
 
     // Clocks since it last could be pushed to or offered a character.
-    reg [3:0] stalled = 0;
-    always @(posedge clock) stalled <= ready || line_valid ? 4'd0 : stalled + 1;
+    reg [5:0] stalled = 0;
+    always @(posedge clock) stalled <= ready || line_valid ? 6'd0 : stalled + 1;
 
     wire code_here = is_code || place == 0;
     wire filled = place < write_at;
     wire [6:0] distance = next - place;
+    wire pending = state == BITS && bits == 0;      // the byte pushed is not in the memory yet
     wire closed = has_next && next < write_at;
 
     always @(posedge clock) begin
@@ -139,29 +149,45 @@ module framer (
             if (!code_here && place < last) a_byte: assert (line_data == value);
         end
         a_length: assert (!sending || (sent <= last && last == pushed + 5));
-        // It never stops: a byte can be pushed or taken at most seven clocks after the one before.
-        a_progress: assert (stalled < 7);
+        // It never stops: a byte can be pushed or taken at most 39 clocks after the one before.
+        a_progress: assert (ready || line_valid || stalled < 39);
 
-        i_stalled: assert (stalled <= (state == 2 ? tail : state >= 3 && state <= 5 ? state + 1 : 0));
-        i_state: assert (state <= 6);
-        i_idle: assert (sending == (state >= 2));
-        if (state == 0) i_open: assert (pushed == 0 && !has_next && !is_code && sum == 32'hffffffff);
-        if (state == 1) i_collect: assert (write_at == here && crc == sum && tail == 0);
-        if (state == 2) i_crc: assert (write_at == here + tail && crc == closing >> 8 * tail);
-        if (state >= 3) i_whole: assert (write_at == last);
-        if (state != 0) i_range: assert (code_at < write_at && pushed <= MOST && read_at == (sending ? sent : 0));
-        if (!sending && !filled) i_not_yet: assert (!is_code && !has_next);
-        if (has_next) i_next: assert (next > place && (sending ? next <= last : next < write_at));
+        i_stalled: assert (stalled <= (state == BITS ? bits : state == CRC_BITS ? 9 * tail + bits :
+                           state == CRC_BYTE ? 9 * tail + 8 : state == CODE ? 36 : state == DELIMITER ? 37 :
+                           state == FETCH ? 38 : state == SEND ? 39 : state == COLLECT ? 8 : 0));
+        i_state: assert (state <= SEND && sending == (state >= CRC_BITS));
+        if (state == OPEN) i_open: assert (pushed == 0 && !has_next && !is_code && sum == 32'hffffffff);
+        if (state != BITS && state != CRC_BITS) i_bits: assert (bits == 0);
+        if (state != CRC_BITS && state != CRC_BYTE) i_tail: assert (tail == 0);
+        if (state == COLLECT) i_collect: assert (write_at == here && crc == sum);
+        if (state == BITS) begin
+            i_in_bits: assert (write_at == (bits == 0 ? pushed : here) && pushed != 0);
+            i_bits_crc: assert (sum == crc_rest(crc, shift, 4'd8 - bits));
+        end
+        if (pending && place == pushed) i_pending: assert (shift == value && is_code == (value == 0));
+        if (pending && place < pushed && shift == 0) i_pending_code: assert (has_next);
+        if (pending && has_next && next == pushed) i_pending_next: assert (shift == 0);
+        if (state == CRC_BITS) begin
+            i_crc_bits: assert (crc == sum >> 8 * tail + bits);
+            i_crc_shift: assert ((shift >> (4'd8 - bits)) == (closing_byte & ~(8'hff << bits)));
+        end
+        if (state == CRC_BYTE) i_crc_byte_done: assert (crc == sum >> 8 * tail + 8 && shift == closing_byte);
+        if (state == CRC_BITS || state == CRC_BYTE) i_crc: assert (write_at == here + tail);
+        if (state == CODE || state == DELIMITER) i_zero: assert (shift == 0);
+        if (state >= CODE) i_whole: assert (write_at == last);
+        if (state != OPEN) i_range: assert (code_at < write_at && pushed <= MOST && read_at == (sending ? sent : 0));
+        if (!sending && !filled && !(pending && place == pushed)) i_not_yet: assert (!is_code && !has_next);
+        if (has_next) i_next: assert (next > place && next <= (sending ? last : pushed));
         if (sending && place < last) i_has_next: assert (has_next);
         if (sending && place < last && next >= here) i_next_in_crc: assert (next == next_in_crc);
         if (sending && place < last && place >= here)
             i_crc_byte: assert (value == closing[8*crc_place[1:0] +: 8] && is_code == (value == 0));
-        if (state != 0 && filled && !code_here) i_byte: assert (word == value && value != 0 && code_at != place);
-        if (state >= 1 && state <= 3 && filled && code_here)
+        if (state != OPEN && filled && !code_here) i_byte: assert (word == value && value != 0 && code_at != place);
+        if (state != OPEN && state <= CODE && filled && code_here)
             i_code: assert (closed ? word == distance && code_at != place : code_at == place);
-        if (state >= 4 && filled && code_here) i_codes: assert (word == distance);
-        if (state >= 5 && place == last) i_end: assert (word == 0);
-        if (state == 6 && place == read_at) i_read: assert (line_data == word);
+        if (state >= DELIMITER && filled && code_here) i_codes: assert (word == distance);
+        if (state >= FETCH && place == last) i_end: assert (word == 0);
+        if (state == SEND && place == read_at) i_read: assert (line_data == word);
 
         c_frame: cover (takes && sent == last && pushed == 2 && place == 2 && is_code);
         c_crc_code: cover (takes && sent == last && pushed == 2 && place > 2 && place < last && is_code);

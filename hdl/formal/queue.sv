@@ -16,7 +16,7 @@ module queue (
     wire [7:0] data;
     // Inside, for the invariants that make the proof inductive; no claim is about them.
     wire [11:0] write_at, kept, read_at;
-    wire lost;
+    wire lost, popped;
     wire [10:0] address;
     wire [7:0] word;
 
@@ -34,6 +34,7 @@ module queue (
         .\kept$q (kept),
         .\read_at$q (read_at),
         .\lost$q (lost),
+        .\popped$q (popped),
         .\ram.address (address),
         .\ram.word (word)
     );
@@ -54,6 +55,8 @@ module queue (
     wire shows = keep && !short_of_room;
     wire drops = forget || (keep && short_of_room);
 
+    reg popped_last = 0;        // and so nothing can be seen in this clock
+
     reg followed = 0;
     reg [11:0] ahead = 0;       // bytes to be popped before it
     reg hidden = 0;             // not shown to the reader yet
@@ -62,6 +65,7 @@ module queue (
 
     always @(posedge clock) begin
         stored <= stored + takes - pop - (drops ? pending : 12'd0);
+        popped_last <= pop;
         pending <= (shows || drops) ? 12'd0 : pending + takes;
         if (keep || forget) short_of_room <= 0;
         else if (write && !fits) short_of_room <= 1;
@@ -81,20 +85,21 @@ module queue (
     always @(posedge clock) begin
         // A verdict is carried out or refused, never half.
         a_dropped: assert (dropped == (keep && short_of_room));
-        // The reader sees what was kept and nothing else.
-        a_available: assert (available == (stored != pending));
+        // The reader sees what was kept and nothing else, at the latest two clocks after the verdict or a pop.
+        a_available: assert (available == (stored != pending && !popped_last));
         // Nothing is written over and nothing read twice.
         a_room: assert (stored <= ROOM && pending <= stored);
         // Every byte kept comes out, in its order and unharmed.
         if (followed && !hidden && ahead == 0) begin
-            a_there: assert (available);
-            if (address == read_at[10:0]) a_value: assert (data == value);
+            a_there: assert (available || popped_last);
+            if (available && address == read_at[10:0]) a_value: assert (data == value);
         end
         if (followed && hidden) a_hidden: assert (ahead >= stored - pending);
 
         i_stored: assert (stored == (write_at - read_at & 12'hfff));
         i_pending: assert (pending == (write_at - kept & 12'hfff));
         i_lost: assert (lost == short_of_room);
+        i_popped: assert (popped == popped_last);
         i_ahead: assert (!followed || ahead < stored);
         i_shown: assert (!followed || hidden || ahead < stored - pending);
         if (followed && address == (read_at + ahead & 11'h7ff)) i_word: assert (word == value);
