@@ -55,19 +55,7 @@ pub struct CobsDecoder {
 impl Logic for CobsDecoder {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(
-            self,
-            clock,
-            left,
-            zero_due,
-            open,
-            out,
-            out_valid,
-            bits,
-            out_delimiter,
-            out_open,
-            out_cut
-        );
+        dff_setup!(self, clock, left, zero_due, open, out, out_valid, bits, out_delimiter, out_open, out_cut);
         self.in_block.next = self.left.q.val().any();
         self.left_before.next = self.character.val();
         if self.in_block.val() {

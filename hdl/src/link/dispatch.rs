@@ -642,7 +642,7 @@ impl Logic for Dispatcher {
                     self.state.d.next = DispatchState::Result;
                     if self.step_at.q.val() == StepState::Data {
                         self.queue_pop.next = true;
-                        }
+                    }
                 }
             }
             DispatchState::Result => {

@@ -55,8 +55,7 @@ impl Logic for PacketQueue {
         self.write_up.next = self.write_at.q.val() + 1;
         self.read_up.next = self.read_at.q.val() + 1;
         self.difference.next = self.write_at.q.val() ^ self.read_at.q.val();
-        self.full.next =
-            self.difference.val().get_bit(11) && !self.difference.val().get_bits::<11>(0).any();
+        self.full.next = self.difference.val().get_bit(11) && !self.difference.val().get_bits::<11>(0).any();
         self.writing.next = self.write.val() && !self.full.val();
         self.ram.write_address.next = self.write_at.q.val().get_bits::<11>(0);
         self.ram.write_data.next = self.write_data.val();

@@ -132,9 +132,15 @@ impl Assembler {
     }
 
     /// The next instruction is the first at this name.
-    pub fn routine(&mut self, name: &'static str) {
+    pub fn entry(&mut self, name: &'static str) {
         let label = self.named(name);
         self.here(label);
+    }
+
+    /// The routine of this name, to which one jumps and which returns by [`Self::jump_by`] `link`.
+    pub fn routine(&mut self, name: &'static str, link: Word) {
+        self.entry(name);
+        self.store(link);
     }
 
     fn emit(&mut self, code: u16, operand: impl Into<Operand>) {
@@ -217,15 +223,15 @@ impl Assembler {
 
     /// Word = A.
     pub fn store(&mut self, operand: impl Into<Operand>) {
-        self.emit(0b10_0000, operand);
+        self.emit(0b10_0100, operand);
     }
 
-    /// Jumps.
+    /// Jumps; A = place of the instruction behind this one.
     pub fn jump(&mut self, to: Label) {
-        self.program.push((0b10_0100 << 10, Some(to)));
+        self.program.push((0b10_0000 << 10, Some(to)));
     }
 
-    /// Jumps to the routine of this name.
+    /// Jumps to the routine of this name, which may return to the instruction behind this one.
     pub fn go(&mut self, name: &'static str) {
         let label = self.named(name);
         self.jump(label);
@@ -245,15 +251,6 @@ impl Assembler {
             If::NotBelow => 3,
         };
         self.program.push(((0b10_1100 | condition) << 10, None));
-    }
-
-    /// Calls a routine, which returns by `link`.
-    pub fn call(&mut self, name: &'static str, link: Word) {
-        let back = self.label();
-        self.load(back);
-        self.store(link);
-        self.go(name);
-        self.here(back);
     }
 
     /// A = the port, when `waits` are met.

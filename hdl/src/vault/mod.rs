@@ -267,8 +267,8 @@ impl Logic for Vault {
                 1 => {
                     self.engine_command_valid.next = true;
                     self.key_open.d.next = self.command.val() == self.key_begin.val();
-                    self.keyed.d.next =
-                        (self.command.val() == self.key_begin.val()) || (self.command.val() == self.key_end.val());
+                    self.keyed.d.next = (self.command.val() == self.key_begin.val())
+                        || (self.command.val() == self.key_end.val());
                     self.visible.d.next = (self.command.val() == self.hash_end.val())
                         && (self.keyed.q.val() || (self.request_now.q.val() == self.entropy.val()));
                 }

@@ -9,8 +9,8 @@
 //! |---|---|---|---|---|
 //! | 0 | `left`, `invert`, `and` | indexed | address | A = `left` + word, or - word, or & word; C = carry |
 //! | 1 | the same | indexed | address | the same to X |
-//! | 2 | 0 | indexed | address | word = A |
-//! | 2 | 4 | target | target | jump |
+//! | 2 | 0 | target | target | jump; A = address of the next instruction |
+//! | 2 | 4 | indexed | address | word = A |
 //! | 2 | 8 | indexed | address | jump to the target in the word |
 //! | 2 | 12 to 15 | | | skip the next one if A >= 0, A < 0, no carry, carry |
 //! | 3 | see [`crate::vault::io`] | | | input to A, output |
@@ -65,6 +65,7 @@ pub struct Processor {
     direct: Signal<Local, Bits<ADDRESS_BITS>>,
     address: Signal<Local, Bits<ADDRESS_BITS>>,
     right: Signal<Local, Bits<16>>,
+    flipped: Signal<Local, Bits<16>>,
     left: Signal<Local, Bits<16>>,
     /// The operands with the carry that comes in below them.
     left_wide: Signal<Local, Bits<18>>,
@@ -108,6 +109,7 @@ impl Processor {
             direct: Default::default(),
             address: Default::default(),
             right: Default::default(),
+            flipped: Default::default(),
             left: Default::default(),
             left_wide: Default::default(),
             left_up: Default::default(),
@@ -157,16 +159,18 @@ impl Logic for Processor {
         self.memory.write_address.next = self.address.val();
         self.memory.write_data.next = self.accumulator.q.val();
         self.memory.write_enable.next =
-            self.does.val() && (self.kind.val() == 2) && (self.word.val().get_bits::<2>(12) == 0);
+            self.does.val() && (self.kind.val() == 2) && (self.word.val().get_bits::<2>(12) == 1);
 
-        self.right.next = self.memory.read_data.val();
-        if self.kind.val() == 3 {
-            self.right.next = self.port.val();
+        match self.kind.val().index() {
+            2 => self.right.next = bit_cast::<16, ADDRESS_BITS>(self.counter_up.val()),
+            3 => self.right.next = self.port.val(),
+            _ => self.right.next = self.memory.read_data.val(),
         }
+        self.flipped.next = self.right.val() ^ 0xFFFF;
         self.right_wide.next = bit_cast::<18, 16>(self.right.val());
         self.carry_in.next = self.word.val().get_bit(11);
         if self.word.val().get_bit(11) {
-            self.right_wide.next = bit_cast::<18, 16>(self.right.val() ^ 0xFFFF);
+            self.right_wide.next = bit_cast::<18, 16>(self.flipped.val());
         }
         match self.word.val().get_bits::<2>(12).index() {
             0 => self.left.next = 0.into(),
@@ -192,7 +196,8 @@ impl Logic for Processor {
         }
 
         if self.does.val() {
-            if (self.kind.val() == 0) || ((self.kind.val() == 3) && !self.word.val().get_bit(13)) {
+            // Of kinds 2 and 3 the jump and the input.
+            if (self.kind.val() == 0) || (self.kind.val().get_bit(1) && (self.word.val().get_bits::<2>(12) == 0)) {
                 self.accumulator.d.next = self.result.val();
             }
             if self.kind.val() == 1 {
@@ -211,7 +216,7 @@ impl Logic for Processor {
         self.next.next = self.counter_up.val();
         if self.does.val() && (self.kind.val() == 2) {
             match self.word.val().get_bits::<2>(12).index() {
-                1 => self.next.next = self.word.val().get_bits::<ADDRESS_BITS>(0),
+                0 => self.next.next = self.word.val().get_bits::<ADDRESS_BITS>(0),
                 2 => self.next.next = self.memory.read_data.val().get_bits::<ADDRESS_BITS>(0),
                 _ => self.next.next = self.counter_up.val(),
             }

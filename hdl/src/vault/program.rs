@@ -18,7 +18,8 @@
 use twinseal_puf::entropy::{PROPORTION_CUTOFF, REPETITION_CUTOFF, SEED_RAW_BITS};
 use twinseal_puf::polar::{FROZEN, MAX_LEVEL, SYNDROME_BYTES};
 use twinseal_puf::reading::{
-    ENROLMENT_SAMPLES, MAX_COUNT, MAX_RELIABILITY, MIN_COUNT, MIN_MEDIAN, RECONSTRUCTION_SAMPLES, window_clocks,
+    ENROLMENT_SAMPLES, MAX_COUNT, MAX_RELIABILITY, MIN_COUNT, MIN_MEDIAN, RECONSTRUCTION_SAMPLES,
+    window_clocks,
 };
 use twinseal_puf::vault::{
     BACKOFF_CLOCKS_AT_12_MHZ, CHALLENGE_BYTES, HELPER_BYTES, HELPER_VERSION, MAX_FAILURES, MAX_LABEL_BYTES,
@@ -150,7 +151,8 @@ fn words(a: &mut Assembler, build_id: u32) -> Words {
         assert!(next <= HELPER, "scratch is full");
         Word(next - 1)
     };
-    let bytes = |bytes: &[u8]| -> Vec<Operand> { bytes.iter().map(|&b| Operand::from(i32::from(b))).collect() };
+    let bytes =
+        |bytes: &[u8]| -> Vec<Operand> { bytes.iter().map(|&b| Operand::from(i32::from(b))).collect() };
     let frozen: Vec<Operand> =
         FROZEN.iter().flat_map(|w| (0..4).map(move |i| Operand::from((w >> (16 * i)) as u16))).collect();
     // In the order of the opcodes. No request has the last two numbers.
@@ -235,13 +237,14 @@ fn begin(a: &mut Assembler, w: &Words) {
     a.skip(If::Below);
     a.go("bad length");
     a.jump_by(Operand::AtIndex(w.routines.0));
-    a.routine("bad length");
-    answer_now(a, status::BAD_LENGTH);
+    a.entry("bad length");
+    answer_now(a, w, status::BAD_LENGTH);
 }
 
 /// Answers what has read nothing and used nothing.
-fn answer_now(a: &mut Assembler, status: u8) {
+fn answer_now(a: &mut Assembler, w: &Words, status: u8) {
     a.load(i32::from(status));
+    a.store(w.answer);
     a.go("answer");
 }
 
@@ -249,13 +252,15 @@ fn answer_now(a: &mut Assembler, status: u8) {
 fn answer(a: &mut Assembler, w: &Words, status: u8, from: u16, length: u16) {
     a.load(u16::from(status) | length << 4);
     a.store(w.answer);
-    a.load(from);
-    a.store(w.from);
+    if length > 0 {
+        a.load(from);
+        a.store(w.from);
+    }
     a.go("finish");
 }
 
 fn requests(a: &mut Assembler, w: &Words) {
-    a.routine("enrol");
+    a.entry("enrol");
     a.load(w.failures);
     a.sub(i32::from(MAX_FAILURES));
     a.skip(If::Below);
@@ -265,21 +270,21 @@ fn requests(a: &mut Assembler, w: &Words) {
     a.go("not permitted");
     a.load(ENROLMENT_SAMPLES as u16 - 1);
     a.store(w.samples);
-    a.call("read", w.link);
-    a.call("median", w.link);
+    a.go("read");
+    a.go("median");
     a.load(w.fault);
     a.sub(1);
     a.skip(If::Below);
     a.go("ring fault");
-    a.call("soft", w.link);
+    a.go("soft");
     harden(a, w);
-    a.call("root", w.link);
+    a.go("root");
     a.load(1);
     a.store(w.open);
-    a.call("syndrome", w.link);
+    a.go("syndrome");
     a.load(i32::from(HELPER_VERSION));
     a.store(Word(HELPER));
-    a.call("tag", w.link);
+    a.go("tag");
     a.count_up(w.counter, TAG_BYTES as u16, |a| {
         a.load(w.counter);
         a.add_to_x(TAG);
@@ -288,13 +293,13 @@ fn requests(a: &mut Assembler, w: &Words) {
         a.store(AT_X);
     });
     answer(a, w, status::OK, HELPER, HELPER_BYTES as u16);
-    a.routine("not permitted");
-    answer_now(a, status::NOT_PERMITTED);
-    a.routine("ring fault");
+    a.entry("not permitted");
+    answer_now(a, w, status::NOT_PERMITTED);
+    a.entry("ring fault");
     answer(a, w, status::RING_FAULT, HELPER, 0);
 
-    a.routine("open");
-    a.call("forget", w.link);
+    a.entry("open");
+    a.go("forget");
     a.count_up(w.counter, HELPER_BYTES as u16, |a| {
         a.load(w.counter);
         a.add_to_x(HELPER);
@@ -303,8 +308,8 @@ fn requests(a: &mut Assembler, w: &Words) {
     });
     a.load(RECONSTRUCTION_SAMPLES as u16 - 1);
     a.store(w.samples);
-    a.call("read", w.link);
-    a.call("median", w.link);
+    a.go("read");
+    a.go("median");
     // A closed vault refuses whatever it reads.
     a.load(w.failures);
     a.sub(i32::from(MAX_FAILURES));
@@ -314,10 +319,10 @@ fn requests(a: &mut Assembler, w: &Words) {
     a.sub(1);
     a.skip(If::Below);
     a.go("ring fault");
-    a.call("soft", w.link);
-    a.call("decode", w.link);
-    a.call("root", w.link);
-    a.call("tag", w.link);
+    a.go("soft");
+    a.go("decode");
+    a.go("root");
+    a.go("tag");
     a.load(Word(HELPER));
     a.sub(i32::from(HELPER_VERSION));
     a.absolute();
@@ -344,28 +349,28 @@ fn requests(a: &mut Assembler, w: &Words) {
     a.store(w.open);
     answer(a, w, status::OK, HELPER, 0);
 
-    a.routine("close");
-    a.call("forget", w.link);
-    answer_now(a, status::OK);
+    a.entry("close");
+    a.go("forget");
+    answer_now(a, w, status::OK);
 
-    a.routine("forget");
+    a.routine("forget", w.link);
     a.load(0);
     a.store(w.open);
     a.count_down(w.counter, DIGEST_BYTES as u16, |a| a.output(action::ROOT_FORGET, 0));
     a.jump_by(w.link);
 
-    a.routine("derive");
+    a.entry("derive");
     closed_unless_open(a, w);
-    a.call("mac", w.link);
+    a.go("key");
     a.load(DOMAIN_DERIVE);
     a.push();
-    payload(a, w);
-    a.routine("closed");
-    answer_now(a, status::CLOSED);
+    a.go("payload");
+    a.entry("closed");
+    answer_now(a, w, status::CLOSED);
 
-    a.routine("attest");
+    a.entry("attest");
     closed_unless_open(a, w);
-    a.call("mac", w.link);
+    a.go("key");
     a.load(DOMAIN_ATTEST);
     a.push();
     for byte in 0..4 {
@@ -385,6 +390,7 @@ fn closed_unless_open(a: &mut Assembler, w: &Words) {
 /// The payload to the engine, the digest to the host.
 fn payload(a: &mut Assembler, w: &Words) {
     let (next, end) = (a.label(), a.label());
+    a.entry("payload");
     a.load(w.request);
     a.and(LENGTH_MASK);
     a.halve(LENGTH_SHIFT);
@@ -407,7 +413,7 @@ fn payload(a: &mut Assembler, w: &Words) {
 fn read(a: &mut Assembler, w: &Words) {
     const ZERO: i32 = 0x8000;
     let (sample, end) = (a.label(), a.label());
-    a.routine("read");
+    a.routine("read", w.link);
     a.count_down(w.pair, PAIRS as u16, |a| {
         a.load_x(w.pair);
         a.load(ZERO);
@@ -417,7 +423,7 @@ fn read(a: &mut Assembler, w: &Words) {
     a.store(w.fault);
     a.here(sample);
     a.count_up(w.pair, PAIRS as u16, |a| {
-        a.call("count", w.inner_link);
+        a.go("count");
         for ring in [port::SECOND, port::FIRST] {
             a.input(ring, 0);
             if ring == port::SECOND {
@@ -477,7 +483,7 @@ fn read(a: &mut Assembler, w: &Words) {
 
 /// `reading::count`: lets the rings of `pair` run for a window. Leaves the pair in X.
 fn count(a: &mut Assembler, w: &Words, clock_hz: u32) {
-    a.routine("count");
+    a.routine("count", w.inner_link);
     a.load_x(w.pair);
     a.output(action::RINGS_RUN, 0);
     a.pause(window_clocks(clock_hz) / CLOCKS_PER_INSTRUCTION - 1);
@@ -489,7 +495,7 @@ fn count(a: &mut Assembler, w: &Words, clock_hz: u32) {
 /// `Differences::median`, and `Differences::check`: `fault` if it is too small.
 fn median(a: &mut Assembler, w: &Words) {
     let next = a.label();
-    a.routine("median");
+    a.routine("median", w.link);
     a.load(0);
     a.store(w.median);
     a.load(1 << 14);
@@ -537,7 +543,7 @@ fn soft(a: &mut Assembler, w: &Words) {
     const SIGN_INCREMENT: i32 = 4;
     const SIZE_INCREMENT: i32 = SIGN_INCREMENT << 8;
     const BIASES: i32 = LEVEL_BIAS << 8 | LEVEL_BIAS;
-    a.routine("soft");
+    a.routine("soft", w.link);
     a.load(w.median);
     a.halve(4);
     a.store(w.step);
@@ -555,7 +561,7 @@ fn soft(a: &mut Assembler, w: &Words) {
         a.store(w.distance);
         a.load(SIGN_INCREMENT);
         a.store(w.increment);
-        a.call("level", w.inner_link);
+        a.go("level");
         // d > 0.
         a.load(AT_X);
         a.sub(0x8001);
@@ -570,7 +576,7 @@ fn soft(a: &mut Assembler, w: &Words) {
         a.store(w.distance);
         a.load(SIZE_INCREMENT);
         a.store(w.increment);
-        a.call("level", w.inner_link);
+        a.go("level");
         // |d| > m.
         a.load(w.median);
         a.sub(w.size);
@@ -583,7 +589,7 @@ fn soft(a: &mut Assembler, w: &Words) {
     a.jump_by(w.link);
 
     // `reading::level` without the sign, times `increment` / 2.
-    a.routine("level");
+    a.routine("level", w.inner_link);
     a.load(w.increment);
     a.halve(1);
     a.store(w.magnitude);
@@ -646,7 +652,7 @@ fn harden(a: &mut Assembler, w: &Words) {
 /// `polar::decode`, leaf by leaf.
 fn decode(a: &mut Assembler, w: &Words) {
     let (leaf, checks, free, same, set) = (a.label(), a.label(), a.label(), a.label(), a.label());
-    a.routine("decode");
+    a.routine("decode", w.link);
     a.load(0);
     a.store(w.leaf);
     a.store(w.frozen_before);
@@ -664,7 +670,7 @@ fn decode(a: &mut Assembler, w: &Words) {
     let repeat = a.named("repeat");
     a.load(repeat);
     a.store(w.mode);
-    a.call("stage", w.inner_link);
+    a.go("stage");
     a.here(checks);
     let decided = a.label();
     a.load(w.half);
@@ -676,11 +682,11 @@ fn decode(a: &mut Assembler, w: &Words) {
     let check = a.named("check");
     a.load(check);
     a.store(w.mode);
-    a.call("stage", w.inner_link);
+    a.go("stage");
     a.jump(checks);
 
     a.here(decided);
-    a.call("frozen", w.inner_link);
+    a.go("frozen");
     a.load(w.frozen);
     a.sub(1);
     a.skip(If::NotBelow);
@@ -719,7 +725,7 @@ fn decode(a: &mut Assembler, w: &Words) {
     a.and(-2);
     a.add(w.bit);
     a.store(AT_X);
-    a.call("combine", w.inner_link);
+    a.go("combine");
     a.load(w.leaf);
     a.add(1);
     a.store(w.leaf);
@@ -732,7 +738,7 @@ fn decode(a: &mut Assembler, w: &Words) {
 /// The `half` levels of a stage, from those of the one before by `polar::check` or `polar::repeat`.
 fn stage(a: &mut Assembler, w: &Words) {
     let (next, channel, put) = (a.label(), a.label(), a.label());
-    a.routine("stage");
+    a.routine("stage", w.inner_link);
     a.load(w.half);
     a.sub(1);
     a.store(w.place);
@@ -766,7 +772,7 @@ fn stage(a: &mut Assembler, w: &Words) {
     a.store(w.right);
     a.jump_by(w.mode);
 
-    a.routine("check");
+    a.entry("check");
     a.load(w.left);
     a.absolute();
     a.store(w.size);
@@ -788,7 +794,7 @@ fn stage(a: &mut Assembler, w: &Words) {
     }
     a.jump(put);
 
-    a.routine("repeat");
+    a.entry("repeat");
     a.load(w.leaf);
     a.sub(w.half);
     a.add(w.place);
@@ -827,7 +833,7 @@ fn stage(a: &mut Assembler, w: &Words) {
 /// The right half of x onto the left one in every node that ends with `leaf`.
 fn combine(a: &mut Assembler, w: &Words) {
     let (node, next) = (a.label(), a.label());
-    a.routine("combine");
+    a.routine("combine", w.inner_link);
     a.load(1);
     a.store(w.half);
     a.here(node);
@@ -873,7 +879,7 @@ fn combine(a: &mut Assembler, w: &Words) {
 /// `polar::is_frozen`, of places in ascending order from 0 on, into `frozen`.
 fn frozen(a: &mut Assembler, w: &Words) {
     let same = a.label();
-    a.routine("frozen");
+    a.routine("frozen", w.inner_link);
     a.load(w.leaf);
     a.and(15);
     a.sub(1);
@@ -907,12 +913,12 @@ fn shift_into_byte(a: &mut Assembler, w: &Words) {
 /// `polar::transform`, then `polar::syndrome` of what was x.
 fn transform_and_syndrome(a: &mut Assembler, w: &Words) {
     let places = a.label();
-    a.routine("syndrome");
-    a.count_up(w.leaf, RESPONSE_BITS as u16, |a| a.call("combine", w.inner_link));
+    a.routine("syndrome", w.link);
+    a.count_up(w.leaf, RESPONSE_BITS as u16, |a| a.go("combine"));
     a.load(0);
     a.store(w.frozen_before);
     a.count_up(w.leaf, RESPONSE_BITS as u16, |a| {
-        a.call("frozen", w.inner_link);
+        a.go("frozen");
         a.load(w.frozen);
         a.sub(1);
         a.skip(If::NotBelow);
@@ -938,7 +944,7 @@ fn transform_and_syndrome(a: &mut Assembler, w: &Words) {
 
 /// `vault::root` of x.
 fn root(a: &mut Assembler, w: &Words) {
-    a.routine("root");
+    a.routine("root", w.link);
     a.command(command::HASH_BEGIN);
     a.count_up(w.counter, ROOT_DOMAIN.len() as u16, |a| {
         a.load(w.counter);
@@ -976,17 +982,14 @@ fn push_eighth(a: &mut Assembler, w: &Words) {
 
 /// `vault::mac`: the root as a key; then, for a tag, `vault::tag`, left in the engine.
 fn mac(a: &mut Assembler, w: &Words) {
-    a.routine("mac");
-    a.load(w.link);
-    a.store(w.inner_link);
-    a.routine("key");
+    a.routine("key", w.inner_link);
     a.command(command::KEY_BEGIN);
     a.count_down(w.counter, DIGEST_BYTES as u16, |a| a.output(action::ROOT, wait::ENGINE));
     a.command(command::KEY_END);
     a.jump_by(w.inner_link);
 
-    a.routine("tag");
-    a.call("key", w.inner_link);
+    a.routine("tag", w.link);
+    a.go("key");
     a.load(DOMAIN_TAG);
     a.push();
     a.count_up(w.counter, 1 + SYNDROME_BYTES as u16, |a| {
@@ -1003,7 +1006,7 @@ fn mac(a: &mut Assembler, w: &Words) {
 /// `entropy`: raw bits, their health tests and their digest.
 fn random(a: &mut Assembler, w: &Words) {
     let (pass, sound) = (a.label(), a.label());
-    a.routine("entropy");
+    a.entry("entropy");
     a.load(w.alarm);
     a.sub(1);
     a.skip(If::Below);
@@ -1016,7 +1019,7 @@ fn random(a: &mut Assembler, w: &Words) {
         a.load(w.counter);
         a.and(PAIRS as u16 - 1);
         a.store(w.pair);
-        a.call("count", w.inner_link);
+        a.go("count");
         a.input(port::FIRST, 0);
         a.store(w.bit);
         a.input(port::SECOND, 0);
@@ -1081,7 +1084,7 @@ fn random(a: &mut Assembler, w: &Words) {
     a.jump(pass);
 
     // The digest, to the host.
-    a.routine("digest");
+    a.entry("digest");
     a.await_engine();
     a.count_up(w.counter, DIGEST_BYTES as u16, |a| {
         a.load(w.counter);
@@ -1091,17 +1094,17 @@ fn random(a: &mut Assembler, w: &Words) {
         a.store(AT_X);
     });
     answer(a, w, status::OK, DIGEST, DIGEST_BYTES as u16);
-    a.routine("alarm");
+    a.entry("alarm");
     answer(a, w, status::ENTROPY_FAULT, DIGEST, 0);
-    a.routine("entropy fault");
-    answer_now(a, status::ENTROPY_FAULT);
+    a.entry("entropy fault");
+    answer_now(a, w, status::ENTROPY_FAULT);
 }
 
 /// One more failure, and its wait.
 fn refuse(a: &mut Assembler, w: &Words) {
     let (next, end) = (a.label(), a.label());
-    a.routine("refuse");
-    a.call("forget", w.link);
+    a.entry("refuse");
+    a.go("forget");
     a.load(w.failures);
     a.sub(i32::from(MAX_FAILURES));
     a.load(w.failures);
@@ -1134,7 +1137,7 @@ fn finish(a: &mut Assembler, w: &Words, clock_hz: u32) {
             a.push();
         });
     };
-    a.routine("finish");
+    a.entry("finish");
     a.command(command::KEY_BEGIN);
     zeros(a, SCRUB_KEY_BYTES);
     a.command(command::KEY_END);
@@ -1167,10 +1170,10 @@ fn finish(a: &mut Assembler, w: &Words, clock_hz: u32) {
     a.pause(part_clocks.div_ceil(CLOCKS_PER_INSTRUCTION).saturating_sub(LOOP));
     a.jump(part);
     a.here(waited);
-    a.load(w.answer);
 
     let (next, end) = (a.label(), a.label());
-    a.routine("answer");
+    a.entry("answer");
+    a.load(w.answer);
     a.output(action::ANSWER, 0);
     a.halve(4);
     a.store(w.counter);
