@@ -197,7 +197,9 @@ impl Logic for Processor {
 
         if self.does.val() {
             // Of kinds 2 and 3 the jump and the input.
-            if (self.kind.val() == 0) || (self.kind.val().get_bit(1) && (self.word.val().get_bits::<2>(12) == 0)) {
+            if (self.kind.val() == 0)
+                || (self.kind.val().get_bit(1) && (self.word.val().get_bits::<2>(12) == 0))
+            {
                 self.accumulator.d.next = self.result.val();
             }
             if self.kind.val() == 1 {
