@@ -31,11 +31,11 @@ use crate::engine::sha256::{KEY_PAGE, NODE_PAGE, OUTER_PAGE, Sha256Core};
 use rust_hdl_core::prelude::*;
 use rust_hdl_widgets::prelude::*;
 
-/// Deepest stack: one slot of the core's for each complete subtree and the leaf at hand.
-pub const MAX_STACK_DEPTH: usize = 31;
+/// Deepest stack: its heights and the eight bytes of a length fill `tallies`.
+pub const MAX_STACK_DEPTH: usize = LENGTH_ROWS;
 
 /// Rows of `tallies`: bytes of the length from this one on, heights of subtrees before.
-const LENGTH_ROWS: usize = 32;
+const LENGTH_ROWS: usize = 24;
 
 #[derive(Copy, Clone, PartialEq, Debug, LogicState)]
 enum State {
@@ -65,7 +65,9 @@ enum State {
     Length,
     /// Wait for the last block.
     Finish,
-    /// The digest is one of the stack; is it to be merged with the one below?
+    /// The digest is one of the stack: is it to be merged with the one below?
+    Compare,
+    /// Then merge them, or go on.
     Stack,
 }
 
@@ -116,7 +118,8 @@ pub struct Hasher<const STACK_DEPTH: usize> {
     height: DFF<Bits<5>>,
     height_up: Signal<Local, Bits<5>>,
     height_below: Signal<Local, Bits<5>>,
-    merge: Signal<Local, Bit>,
+    same_height: Signal<Local, Bit>,
+    merge: DFF<Bit>,
     /// Every height is on the stack once.
     tree_full: Signal<Local, Bit>,
     depth: Constant<Bits<5>>,
@@ -132,17 +135,14 @@ pub struct Hasher<const STACK_DEPTH: usize> {
     waiting: DFF<Bit>,
     /// The next block is the first of its hash.
     first: DFF<Bit>,
-    /// A byte of the length in the lower eight bits, byte i in row `LENGTH_ROWS` + 7 - i, and a height in the upper five:
+    /// A byte of the length in the lower eight bits, byte i in row `LENGTH_ROWS` + 7 - i, or a height in the upper five,
     /// that of slot i in row i + 1.
-    tallies: BlockRam<6, 13, Zeros>,
+    tallies: BlockRam<5, 13, Zeros>,
     tally_read: Signal<Local, Bits<3>>,
-    tally_read_row: Signal<Local, Bits<6>>,
+    tally_read_row: Signal<Local, Bits<5>>,
     tally_written: Signal<Local, Bits<3>>,
-    tally_write_row: Signal<Local, Bits<6>>,
-    tally_rows: Signal<Local, Bits<6>>,
-    tally_length: Signal<Local, Bits<6>>,
-    tally_write_length: Signal<Local, Bits<6>>,
-    length_rows: Constant<Bits<6>>,
+    tally_write_row: Signal<Local, Bits<5>>,
+    length_rows: Constant<Bits<5>>,
     old_byte: Signal<Local, Bits<9>>,
     tally_height: Signal<Local, Bits<13>>,
     tally_sum: Signal<Local, Bits<13>>,
@@ -238,6 +238,7 @@ impl<const STACK_DEPTH: usize> Hasher<STACK_DEPTH> {
             height: Default::default(),
             height_up: Default::default(),
             height_below: Default::default(),
+            same_height: Default::default(),
             merge: Default::default(),
             tree_full: Default::default(),
             copied: Default::default(),
@@ -252,9 +253,6 @@ impl<const STACK_DEPTH: usize> Hasher<STACK_DEPTH> {
             tally_read_row: Default::default(),
             tally_written: Default::default(),
             tally_write_row: Default::default(),
-            tally_rows: Default::default(),
-            tally_length: Default::default(),
-            tally_write_length: Default::default(),
             old_byte: Default::default(),
             length_rows: Constant::new((LENGTH_ROWS as u64).into()),
             tally_height: Default::default(),
@@ -299,7 +297,7 @@ impl<const STACK_DEPTH: usize> Logic for Hasher<STACK_DEPTH> {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(self, clock, state, message_open, tree_open, leaf_open, key_open, key_full, keyed);
-        dff_setup!(self, clock, refused_last, full_last, node, used, height, copied, position);
+        dff_setup!(self, clock, refused_last, full_last, node, used, height, merge, copied, position);
         dff_setup!(self, clock, odd_page, waiting, first, fresh, carry, pushed, tail);
         clock!(self, clock, core, tallies);
 
@@ -316,10 +314,10 @@ impl<const STACK_DEPTH: usize> Logic for Hasher<STACK_DEPTH> {
 
         // The stack: one down when merging or at the end of the tree, one up for the next leaf or the right child.
         self.height_below.next = self.tallies.read_data.val().get_bits::<5>(8);
-        self.merge.next = self.used.q.val().any()
-            && (!self.tree_open.q.val() || (self.height_below.val() == self.height.q.val()));
+        self.same_height.next = self.height_below.val() == self.height.q.val();
+        self.merge.d.next = self.used.q.val().any() && (!self.tree_open.q.val() || self.same_height.val());
         self.used_down.next = (self.state.q.val() == State::Ready)
-            || ((self.state.q.val() == State::Stack) && self.merge.val());
+            || ((self.state.q.val() == State::Stack) && self.merge.q.val());
         self.used_step.next = 1.into();
         if self.used_down.val() {
             self.used_step.next = 31.into();
@@ -588,20 +586,23 @@ impl<const STACK_DEPTH: usize> Logic for Hasher<STACK_DEPTH> {
             }
             State::Finish => {
                 if self.idle.val() {
-                    self.state.d.next = State::Stack;
+                    self.state.d.next = State::Compare;
                     if self.keyed.q.val() {
                         self.state.d.next = State::Begin;
                     }
                 }
             }
+            State::Compare => {
+                self.state.d.next = State::Stack;
+            }
             State::Stack => {
-                self.node.d.next = self.merge.val();
+                self.node.d.next = self.merge.q.val();
                 self.state.d.next = State::Ready;
-                if self.merge.val() {
+                if self.merge.q.val() {
                     self.height.d.next = self.height_up.val();
                     self.state.d.next = State::Begin;
                 }
-                if self.merge.val() || self.tree_open.q.val() {
+                if self.merge.q.val() || self.tree_open.q.val() {
                     self.used.d.next = self.used_next.val();
                 }
             }
@@ -643,19 +644,15 @@ impl<const STACK_DEPTH: usize> Logic for Hasher<STACK_DEPTH> {
 
         // Tallies are read for the byte after the one at hand: upwards to count, downwards for the length itself. The
         // height of the last subtree is written when the next leaf begins, and read at the leaf's end.
-        self.tally_rows.next = bit_cast::<6, 2>(self.used.q.val().get_bits::<2>(3)) << 3;
         self.tally_read.next = self.position_up.val().get_bits::<3>(0);
         if self.position.q.val().get_bit(5) {
             self.tally_read.next = !self.position_up.val().get_bits::<3>(0);
         }
-        self.tally_length.next = self.length_rows.val();
+        self.tally_read_row.next = self.length_rows.val() | bit_cast::<5, 3>(self.tally_read.val());
         if self.state.q.val() == State::Finish {
-            self.tally_read.next = self.used.q.val().get_bits::<3>(0);
-            self.tally_length.next = 0.into();
+            self.tally_read_row.next = self.used.q.val();
         }
-        self.tally_read_row.next = bit_cast::<6, 3>(self.tally_read.val());
-        self.tallies.read_address.next =
-            self.tally_read_row.val() | self.tally_rows.val() | self.tally_length.val();
+        self.tallies.read_address.next = self.tally_read_row.val();
         self.tallies.read_enable.next = true;
 
         // 512 bits a block: a two to byte 6, then carries.
@@ -685,15 +682,12 @@ impl<const STACK_DEPTH: usize> Logic for Hasher<STACK_DEPTH> {
         }
         self.tallies.write_enable.next = self.counts.val();
         self.tally_written.next = self.position.q.val().get_bits::<3>(0);
-        self.tally_write_length.next = self.length_rows.val();
+        self.tally_write_row.next = self.length_rows.val() | bit_cast::<5, 3>(self.tally_written.val());
         if self.state.q.val() == State::Begin {
             self.tallies.write_enable.next = !self.node.q.val();
-            self.tally_written.next = self.used.q.val().get_bits::<3>(0);
-            self.tally_write_length.next = 0.into();
+            self.tally_write_row.next = self.used.q.val();
         }
-        self.tally_write_row.next = bit_cast::<6, 3>(self.tally_written.val());
-        self.tallies.write_address.next =
-            self.tally_write_row.val() | self.tally_rows.val() | self.tally_write_length.val();
+        self.tallies.write_address.next = self.tally_write_row.val();
         self.tally_height.next = bit_cast::<13, 5>(self.height.q.val()) << 8;
         self.tally_sum.next = bit_cast::<13, 8>(self.sum_low.val());
         self.tallies.write_data.next = self.tally_height.val() | self.tally_sum.val();
