@@ -6,7 +6,11 @@ module framer (
     input [7:0] data,
     input push,
     input finish,
-    input line_ready
+    input line_ready,
+    // Half of the memory is lent to the registers.
+    input [6:0] lent_address,
+    input lent_write,
+    input [7:0] lent_data
 );
     localparam MOST = 122;      // bytes that fit beside code, CRC and delimiter; the largest response has 70
 
@@ -18,7 +22,8 @@ module framer (
     wire ready, line_valid;
     wire [7:0] line_data;
     wire [3:0] state;
-    wire [6:0] write_at, code_at, read_at, address;
+    wire [6:0] write_at, code_at, read_at;
+    wire [7:0] address;
     wire [1:0] tail;
     wire [31:0] crc;
     wire [7:0] word, shift;
@@ -33,6 +38,9 @@ module framer (
         .line_data(line_data),
         .line_valid(line_valid),
         .line_ready(line_ready),
+        .lent_address(lent_address),
+        .lent_write(lent_write),
+        .lent_data(lent_data),
         .\state$q (state),
         .\write_at$q (write_at),
         .\code_at$q (code_at),
@@ -126,9 +134,9 @@ module framer (
         end
     end
 
-    // Clocks since it last could be pushed to or offered a character.
+    // Clocks since it last could be pushed to, offered a character or found the line not ready.
     reg [5:0] stalled = 0;
-    always @(posedge clock) stalled <= ready || line_valid ? 6'd0 : stalled + 1;
+    always @(posedge clock) stalled <= ready || line_valid || !line_ready ? 6'd0 : stalled + 1;
 
     wire code_here = is_code || place == 0;
     wire filled = place < write_at;
@@ -137,7 +145,7 @@ module framer (
     wire closed = has_next && next < write_at;
 
     always @(posedge clock) begin
-        // A character is offered only of a finished frame, and steadily until it is taken.
+        // A character is offered only of a finished frame.
         a_when: assert (!(line_valid && !sending));
         a_collects: assert (!(ready && sending));
         if (line_valid && sent == place) begin
@@ -149,7 +157,7 @@ module framer (
             if (!code_here && place < last) a_byte: assert (line_data == value);
         end
         a_length: assert (!sending || (sent <= last && last == pushed + 5));
-        // It never stops: a byte can be pushed or taken at most 39 clocks after the one before.
+        // It never stops: if the line is ready, a byte can be pushed or taken at most 39 clocks after the one before.
         a_progress: assert (ready || line_valid || stalled < 39);
 
         i_stalled: assert (stalled <= (state == BITS ? bits : state == CRC_BITS ? 9 * tail + bits :
@@ -189,6 +197,7 @@ module framer (
         if (state >= FETCH && place == last) i_end: assert (word == 0);
         if (state == SEND && place == read_at) i_read: assert (line_data == word);
 
+        c_empty: cover (takes && sent == last && pushed == 0);
         c_frame: cover (takes && sent == last && pushed == 2 && place == 2 && is_code);
         c_crc_code: cover (takes && sent == last && pushed == 2 && place > 2 && place < last && is_code);
         c_other: cover (takes && sent == last && pushed == 1 && place == 1 && !is_code);
