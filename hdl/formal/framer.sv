@@ -197,9 +197,11 @@ module framer (
         if (state >= FETCH && place == last) i_end: assert (word == 0);
         if (state == SEND && place == read_at) i_read: assert (line_data == word);
 
-        c_empty: cover (takes && sent == last && pushed == 0);
-        c_frame: cover (takes && sent == last && pushed == 2 && place == 2 && is_code);
-        c_crc_code: cover (takes && sent == last && pushed == 2 && place > 2 && place < last && is_code);
-        c_other: cover (takes && sent == last && pushed == 1 && place == 1 && !is_code);
+`ifdef REACH
+        c_delimiter: cover (takes && sent == last && pushed == MOST && place == last);
+        c_code: cover (takes && sent == place && pushed == 70 && place == 40 && is_code && next == 65);
+        c_crc_code: cover (takes && sent == place && pushed == 70 && place == 72 && is_code && next == last);
+        c_byte: cover (takes && sent == place && pushed == 70 && place == 40 && !is_code);
+`endif
     end
 endmodule

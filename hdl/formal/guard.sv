@@ -68,9 +68,12 @@ module guard (
         i_showable: assert (!(busy && showable) || (message_open && (keyed || (random_message && request == ENTROPY))));
         i_seen: assert (!(busy && visible) || mac || (random && request == ENTROPY));
 
-        c_root: cover (busy && turn && data_valid && ready);
+`ifdef REACH
         c_mac: cover (busy && visible && ready && mac);
         c_random: cover (busy && visible && ready && random && !mac);
-        c_hidden: cover (busy && !visible && ready && !mac && !random && ends);
+`else
+        c_root: cover (busy && turn && data_valid && ready);
+        c_hidden: cover (busy && ends && !keyed);
+`endif
     end
 endmodule

@@ -105,9 +105,12 @@ module queue (
         if (followed && address == (read_at + ahead & 11'h7ff)) i_word: assert (word == value);
         if (available && address == read_at[10:0]) i_head: assert (data == word);
 
-        c_full: cover (stored == ROOM);
-        c_dropped: cover (dropped);
+`ifdef REACH
+        c_full: cover (stored == ROOM && pending == 5);
+        c_dropped: cover (dropped && followed && hidden);
+`else
         c_forgotten: cover (forget && followed && hidden);
         c_out: cover (comes_out && value == 8'h5a);
+`endif
     end
 endmodule
