@@ -6,6 +6,7 @@
 #   make bench-gateware        size and speed of the SHA-256 core; PEER=.../src/rtl of secworks/sha256 to compare with
 #   make bench-abe             encryption beside other implementations: docs/benchmarks/abe
 #   make bitstream BOARD=hx8k  gateware to image; fails on missed timing
+#   make formal                proofs of the gateware, of every board, and whether they find defects: hdl/formal
 #   make fuzz SECONDS=60       every fuzz target of the encryption crate for so long
 #   make ct SAMPLES=100000     whether operations on secrets take the same time
 #   make lint                  formatting, clippy, docs, gateware lint, licences
@@ -19,7 +20,7 @@ CGM_FOLDER ?= $(wildcard ../shared/data/cgm_bigideas/dexcom)
 # One profile everywhere, so that nothing is compiled twice.
 R := --release --locked
 
-.PHONY: demo test sim bench bench-gateware bench-abe bitstream fuzz ct lint
+.PHONY: demo test sim bench bench-gateware bench-abe bitstream formal fuzz ct lint
 .DEFAULT_GOAL := demo
 
 demo:
@@ -58,6 +59,12 @@ bench-abe:
 bitstream:
 	@packaging/setup.sh bitstream
 	$(CARGO) run $(R) -p twinseal-hdl -- bitstream --board $(BOARD)
+
+formal:
+	@packaging/setup.sh formal
+	$(CARGO) run $(R) -p twinseal-hdl -- formal --board hx8k
+	$(CARGO) run $(R) -p twinseal-hdl -- formal --board icebreaker
+	$(CARGO) test $(R) -p twinseal-hdl --test formal_properties every_defect_is_found -- --nocapture
 
 # Findings go to host/abe/fuzz/artifacts, what is learnt to host/abe/fuzz/target/corpus; the seeds stay as they are.
 SECONDS ?= 60

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use twinseal_hdl::engine::CLOCKS_PER_BLOCK;
-use twinseal_hdl::flow::{bench, checkout, document, manifest};
+use twinseal_hdl::flow::{bench, checkout, document, formal, manifest};
 use twinseal_hdl::golden::sha256::BLOCK_BYTES;
 use twinseal_hdl::{Error, lint, top};
 
@@ -48,6 +48,14 @@ enum Command {
         #[arg(long, value_name = "DIR")]
         peer: Option<PathBuf>,
     },
+    /// Prove the properties of hdl/formal of a board's Verilog
+    Formal {
+        /// A name from boards.toml
+        #[arg(long, default_value = "hx8k")]
+        board: String,
+        /// A proof of hdl/formal; all of them without it
+        proof: Option<String>,
+    },
     /// Reject what rust-hdl simulates one way and translates another
     Lint,
     /// Write docs/register_map.md
@@ -64,6 +72,7 @@ fn main() -> ExitCode {
         Command::Bitstream { board, check } => bitstream(&board, check),
         Command::Report { board } => report(&board),
         Command::BenchGateware { peer } => bench::bench(peer.as_deref(), &checkout().join("build/bench")),
+        Command::Formal { board, proof } => prove(&board, proof.as_deref()),
         Command::Lint => lint_all(),
         Command::Docs { check: false } => document::write(&checkout()),
         Command::Docs { check: true } => document::check(&checkout()),
@@ -106,6 +115,17 @@ fn report(board: &str) -> Result<(), Error> {
         println!("  {tool}: {version}");
     }
     Ok(())
+}
+
+fn prove(board: &str, proof: Option<&str>) -> Result<(), Error> {
+    let verilog = top::verilog(board)?;
+    let proofs = proof.map_or(Ok(formal::PROOFS.to_vec()), |name| Ok(vec![formal::Proof::named(name)?]))?;
+    let jobs: Vec<_> = proofs
+        .iter()
+        .flat_map(|proof| proof.tasks.iter().map(|&task| (*proof, task, verilog.as_str())))
+        .collect();
+    let outcomes = formal::run_all(&jobs, |outcome| println!("{board} {outcome}"))?;
+    outcomes.into_iter().try_for_each(formal::Outcome::holds)
 }
 
 fn lint_all() -> Result<(), Error> {

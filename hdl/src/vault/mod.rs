@@ -276,7 +276,8 @@ impl Logic for Vault {
                 1 => {
                     self.engine_command_valid.next = true;
                     self.key_open.d.next = self.command.val() == self.key_begin.val();
-                    self.showable.d.next = ((self.command.val() == self.key_end.val()) && self.key_open.q.val())
+                    self.showable.d.next = ((self.command.val() == self.key_end.val())
+                        && self.key_open.q.val())
                         || ((self.command.val() == self.hash_begin.val())
                             && (self.request_now.q.val() == self.entropy.val()));
                     self.visible.d.next =
