@@ -10,7 +10,7 @@ module guard (
     wire busy, vault_key_open, visible, turn, data_valid, command_valid, ready;
     wire message_open, key_open, keyed, leaf_open, tree_open;
     wire [2:0] command, request;
-    wire showable, node;
+    wire shown, node;
     wire [3:0] state;
 
     // The processor, the link and the compression core are not connected: they do anything.
@@ -30,7 +30,7 @@ module guard (
         .\engine.keyed$q (keyed),
         .\engine.leaf_open$q (leaf_open),
         .\engine.tree_open$q (tree_open),
-        .\vault.showable$q (showable),
+        .\vault.shown$q (shown),
         .\engine.state$q (state),
         .\engine.node$q (node)
     );
@@ -65,7 +65,7 @@ module guard (
         i_node: assert (!node || (state != 0 && state != 3 && state != 4 && state != 7 && !message_open && !key_open));
         i_message: assert (!message_open || (state <= 4 && !key_open && !leaf_open && !tree_open));
         i_key: assert (!key_open || (state <= 2 && keyed && !leaf_open && !tree_open));
-        i_showable: assert (!(busy && showable) || (message_open && (keyed || (random_message && request == ENTROPY))));
+        i_shown: assert (!(busy && shown) || (message_open && (keyed || (random_message && request == ENTROPY))));
         i_seen: assert (!(busy && visible) || mac || (random && request == ENTROPY));
 
 `ifdef REACH

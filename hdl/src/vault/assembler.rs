@@ -341,11 +341,6 @@ impl Assembler {
         }
     }
 
-    /// Instructions so far.
-    pub fn len(&self) -> usize {
-        self.program.len()
-    }
-
     /// The program, and the first contents of data memory.
     ///
     /// # Panics

@@ -5,8 +5,8 @@
 //!
 //! - the root is in [`RootKey`], which the processor cannot read. Bytes come in from the engine's digest only, and go
 //!   out as the engine's data only while a key is open;
-//! - of the engine's digest the processor sees nothing unless the last hash had a key and is finished, or was begun in a
-//!   request for random bits. The root, and what it was made from, is the digest of a hash without a key;
+//! - of the engine's digest the processor sees nothing unless the last message had a key, or was begun in this request
+//!   and the request is for random bits. The root is the digest of a message without a key;
 //! - the host sees one register of a byte, a status and a length.
 
 pub mod assembler;
@@ -99,8 +99,8 @@ pub struct Vault {
     odd_window: Constant<Bit>,
     /// The engine's key is open.
     key_open: DFF<Bit>,
-    /// The digest of the engine's message may be seen, as it has a key, or is for random bits and was begun for them.
-    showable: DFF<Bit>,
+    /// The engine's message has a key or is of random bits: its digest may be seen.
+    shown: DFF<Bit>,
     /// The engine's digest, once it is ready, may be seen.
     visible: DFF<Bit>,
 
@@ -113,8 +113,6 @@ pub struct Vault {
     request_wide: Signal<Local, Bits<16>>,
     permit_wide: Signal<Local, Bits<16>>,
     stall: Signal<Local, Bit>,
-    /// The output is for the engine.
-    feeds: Signal<Local, Bit>,
     acts: Signal<Local, Bit>,
     outputs: Signal<Local, Bit>,
     command: Signal<Local, Bits<3>>,
@@ -128,7 +126,11 @@ pub struct Vault {
 impl Vault {
     /// The vault of a build for a board with this clock.
     pub fn new(build_id: u32, clock_hz: u32) -> Self {
-        let (program, memory) = assemble(build_id, clock_hz);
+        Self::with_program(assemble(build_id, clock_hz), clock_hz)
+    }
+
+    /// A vault with any program and memory, for tests of what no program can do.
+    pub fn with_program((program, memory): (Vec<u64>, Vec<u64>), clock_hz: u32) -> Self {
         Self {
             clock: Default::default(),
             start: Default::default(),
@@ -170,7 +172,7 @@ impl Vault {
             run_late: Default::default(),
             odd_window: Constant::new(window_clocks(clock_hz) % 2 == 1),
             key_open: Default::default(),
-            showable: Default::default(),
+            shown: Default::default(),
             visible: Default::default(),
             instruction: Default::default(),
             a: Default::default(),
@@ -180,7 +182,6 @@ impl Vault {
             request_wide: Default::default(),
             permit_wide: Default::default(),
             stall: Default::default(),
-            feeds: Default::default(),
             acts: Default::default(),
             outputs: Default::default(),
             command: Default::default(),
@@ -207,20 +208,16 @@ impl Logic for Vault {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(self, clock, busy_now, request_now, answered_now, status_now, length_now, reply_now);
-        dff_setup!(self, clock, reply_waits, run_now, run_late, key_open, showable, visible);
+        dff_setup!(self, clock, reply_waits, run_now, run_late, key_open, shown, visible);
         clock!(self, clock, processor, root);
 
         self.instruction.next = self.processor.instruction.val();
         self.a.next = self.processor.a.val();
         self.processor.running.next = self.busy_now.q.val();
 
-        // What the processor may wait for, see `io::wait`. What goes to the engine (actions 1 to 3) always waits for it:
-        // else the engine would take no notice, and what is kept here of its state would be wrong.
-        self.feeds.next = self.instruction.val().get_bit(13)
-            && !self.instruction.val().get_bit(8)
-            && !self.instruction.val().get_bit(7);
+        // What the processor may wait for, see `io::wait`.
         self.stall.next = (self.instruction.val().get_bit(2) && !self.data_available.val())
-            || ((self.instruction.val().get_bit(3) || self.feeds.val()) && !self.engine_ready.val())
+            || (self.instruction.val().get_bit(3) && !self.engine_ready.val())
             || (self.instruction.val().get_bit(4) && self.reply_waits.q.val());
         self.processor.stall.next = self.stall.val();
         self.acts.next = self.processor.transfer.val() && !self.stall.val();
@@ -275,13 +272,16 @@ impl Logic for Vault {
             match self.instruction.val().get_bits::<4>(5).index() {
                 1 => {
                     self.engine_command_valid.next = true;
-                    self.key_open.d.next = self.command.val() == self.key_begin.val();
-                    self.showable.d.next = ((self.command.val() == self.key_end.val())
-                        && self.key_open.q.val())
-                        || ((self.command.val() == self.hash_begin.val())
-                            && (self.request_now.q.val() == self.entropy.val()));
-                    self.visible.d.next =
-                        (self.command.val() == self.hash_end.val()) && self.showable.q.val();
+                    // What the engine does not take changes nothing here either.
+                    if self.engine_ready.val() {
+                        self.key_open.d.next = self.command.val() == self.key_begin.val();
+                        self.shown.d.next = ((self.command.val() == self.key_end.val())
+                            && self.key_open.q.val())
+                            || ((self.command.val() == self.hash_begin.val())
+                                && (self.request_now.q.val() == self.entropy.val()));
+                        self.visible.d.next =
+                            (self.command.val() == self.hash_end.val()) && self.shown.q.val();
+                    }
                 }
                 2 => self.engine_data_valid.next = true,
                 3 => {
@@ -318,7 +318,7 @@ impl Logic for Vault {
             self.busy_now.d.next = true;
             self.request_now.d.next = self.request.val();
             self.key_open.d.next = false;
-            self.showable.d.next = false;
+            self.shown.d.next = false;
             self.visible.d.next = false;
         }
 

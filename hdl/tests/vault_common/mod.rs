@@ -2,6 +2,7 @@
 //! Verilator.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::panic)]
 
+pub mod pair;
 pub mod verilated;
 
 use rust_hdl_core::prelude::*;
@@ -9,7 +10,6 @@ use twinseal_hdl::cosim::Trace;
 use twinseal_hdl::engine::{Hasher, Rings};
 use twinseal_hdl::vault::Vault;
 use twinseal_puf::silicon::{Chip, Device};
-use twinseal_wire::opcode;
 
 /// The build id of every vault here.
 pub const BUILD_ID: u32 = 0x8765_4321;
@@ -45,6 +45,10 @@ pub struct Board {
 
 impl Board {
     pub fn new(clock_hz: u32, steps: Vec<u32>) -> Self {
+        Self::of(Vault::new(BUILD_ID, clock_hz), steps)
+    }
+
+    pub fn of(vault: Vault, steps: Vec<u32>) -> Self {
         Self {
             clock: Default::default(),
             start: Default::default(),
@@ -62,7 +66,7 @@ impl Board {
             reply_valid: Default::default(),
             reply_taken: Default::default(),
             sample: Default::default(),
-            vault: Vault::new(BUILD_ID, clock_hz),
+            vault,
             engine: Default::default(),
             rings: Rings::simulated(steps),
         }
@@ -70,7 +74,11 @@ impl Board {
 
     /// Its Verilog; the top module is `top`.
     pub fn verilog(clock_hz: u32) -> String {
-        let mut uut = Self::new(clock_hz, vec![0; twinseal_puf::RINGS]);
+        Self::verilog_of(Vault::new(BUILD_ID, clock_hz))
+    }
+
+    pub fn verilog_of(vault: Vault) -> String {
+        let mut uut = Self::of(vault, vec![0; twinseal_puf::RINGS]);
         uut.connect_all();
         generate_verilog(&uut)
     }
@@ -125,6 +133,7 @@ pub struct Answer {
 pub struct Bench {
     pub uut: Board,
     pub clocks: u64,
+    /// The vault's ports in every clock, if asked for.
     pub trace: Option<Trace>,
 }
 
@@ -138,7 +147,7 @@ impl Bench {
     pub fn clock(&mut self) {
         self.settle();
         if let Some(trace) = &mut self.trace {
-            trace.sample(&self.uut);
+            trace.sample(&self.uut.vault);
         }
         for level in [true, false] {
             self.uut.clock.next = level.into();
@@ -192,13 +201,3 @@ impl Bench {
 pub fn chip(number: u8) -> Chip {
     Chip::of_the_project([number; 32], Device::Up5k).unwrap()
 }
-
-/// The opcodes of the vault and of random bits.
-pub const OPCODES: [u8; 6] = [
-    opcode::VAULT_ENROL,
-    opcode::VAULT_OPEN,
-    opcode::VAULT_CLOSE,
-    opcode::VAULT_DERIVE,
-    opcode::VAULT_ATTEST,
-    opcode::ENTROPY,
-];

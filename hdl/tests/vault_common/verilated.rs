@@ -11,7 +11,7 @@ use twinseal_puf::silicon::PowerUp;
 use super::Answer;
 
 /// Clocks within which every request is done.
-const PATIENCE: u64 = 60_000_000;
+const PATIENCE: u64 = 20_000_000;
 
 /// A board from power-up on.
 pub struct Verilated {
@@ -30,7 +30,16 @@ impl Model {
     /// Compiles `verilog`, whose top module is `top` with the ports of [`super::Board`]; `None`, and a word on why, where
     /// there is no Verilator.
     pub fn new(verilog: &str) -> Option<Self> {
-        match Self::compile(verilog) {
+        Self::with(verilog, &tool::COMPILE_FAST)
+    }
+
+    /// One that takes longer to compile, and runs twice as fast.
+    pub fn fast(verilog: &str) -> Option<Self> {
+        Self::with(verilog, &["-MAKEFLAGS", "OPT_FAST=-O2 OPT_SLOW=-O0 OPT_GLOBAL=-O0"])
+    }
+
+    fn with(verilog: &str, options: &[&str]) -> Option<Self> {
+        match Self::compile(verilog, options) {
             Ok(model) => Some(model),
             Err(error @ Error::ToolMissing { .. }) => {
                 println!("skipped: {error}");
@@ -40,7 +49,7 @@ impl Model {
         }
     }
 
-    fn compile(verilog: &str) -> Result<Self, Error> {
+    fn compile(verilog: &str, options: &[&str]) -> Result<Self, Error> {
         tool::version("verilator", &["--version"])?;
         let temp = tool::temp_dir()?;
         let dir = temp.path();
@@ -58,7 +67,7 @@ impl Model {
                     "-Wno-lint",
                     "-Wno-style",
                 ])
-                .args(["-MAKEFLAGS", "OPT_FAST=-O2 OPT_SLOW=-O0 OPT_GLOBAL=-O0"])
+                .args(options)
                 .args(["--prefix", "Vboard", "--top-module", "top", "--Mdir", "obj", "-o", "board"])
                 .args(["board.v", "main.cpp"])
                 .current_dir(dir),
