@@ -45,7 +45,7 @@ const DEFECTS: [Defect; 22] = [
     // A frame that lost a byte is kept in silence.
     ("queue", "a_dropped", QUEUE, "dropped = keep && lost$q;", "dropped = 1'b0;"),
     // Bytes are shown before the verdict.
-    ("queue", "a_available", QUEUE, "if (keep && ~lost$q) begin", "if (write && ~lost$q) begin"),
+    ("queue", "i_pending", QUEUE, "if (keep && ~lost$q) begin", "if (write && ~lost$q) begin"),
     // The byte before is shown again after a pop.
     ("queue", "a_available", QUEUE, "~popped$q;", "~(popped$q && kept$q[0]);"),
     // A zero goes out as it is.
@@ -74,12 +74,12 @@ const DEFECTS: [Defect; 22] = [
     ("rootkey", "a_key", ROOT, "last = 32'h0;", "last = first;"),
     // A request finds the key open that the one before left.
     ("guard", "a_key", VAULT, "key_open$d = 1'b0;", "key_open$d = key_open$q;"),
-    // Commands do not wait for the engine.
-    ("guard", "a_key", VAULT, "(instruction[32'h3] || feeds)", "instruction[32'h3]"),
+    // A command counts that the engine, not being ready, does not take.
+    ("guard", "a_key", VAULT, "if (engine_ready) begin", "if (1'b1) begin"),
     // A KEY_END that the engine refuses counts.
-    ("guard", "i_showable", VAULT, "((command == key_end) && key_open$q)", "(command == key_end)"),
+    ("guard", "i_shown", VAULT, "((command == key_end) && key_open$q)", "(command == key_end)"),
     // Any digest may be seen.
-    ("guard", "a_visible", VAULT, "(command == hash_end) && showable$q;", "command == hash_end;"),
+    ("guard", "a_visible", VAULT, "(command == hash_end) && shown$q;", "command == hash_end;"),
     // A bit of the root goes into the reply; the processor waits for one; root bytes go out with no key open.
     ("root", "vault.reply_now.d", VAULT, "reply_now$d = a[(32'h0)+:(8)];", "reply_now$d = a ^ root$first;"),
     (
