@@ -49,7 +49,7 @@ const DEFECTS: [Defect; 22] = [
     // The byte before is shown again after a pop.
     ("queue", "a_available", QUEUE, "~popped$q;", "~(popped$q && kept$q[0]);"),
     // A zero goes out as it is.
-    ("framer", "a_delimiter", FRAMER, "if (~|shift$q) begin", "if (1'b0) begin"),
+    ("framer", "i_code", FRAMER, "if (~|shift$q) begin", "if (1'b0) begin"),
     // Codes lead one place too far.
     ("framer", "i_code", FRAMER, "code = ((distance) & 8'hff);", "code = ((distance) & 8'hff) + 8'h1;"),
     // What is lent reaches the frame.
@@ -64,8 +64,8 @@ const DEFECTS: [Defect; 22] = [
     ("framer", "i_collect", FRAMER, "crc$clear = 1'b1;", "crc$clear = 1'b0;"),
     // A block of 254 bytes is followed by a zero.
     ("cobs", "i_zero", COBS, "zero_due$d = ~&character;", "zero_due$d = 1'b1;"),
-    // Any CRC will do.
-    ("check", "i_bad", CHECK, "(data_bit != crc$crc_bit)", "1'b0"),
+    // Half the wrong bits of a CRC do no harm.
+    ("check", "i_bad", CHECK, "(data_bit != crc$crc_bit)", "data_bit && ~crc$crc_bit"),
     // The length limit is 1023.
     ("check", "i_bad", CHECK, "too_long = |(data >> 32'h2) ||", "too_long = |(data >> 32'h2) && "),
     // Frames that lost a character are kept.
@@ -78,8 +78,8 @@ const DEFECTS: [Defect; 22] = [
     ("guard", "a_key", VAULT, "if (engine_ready) begin", "if (1'b1) begin"),
     // A KEY_END that the engine refuses counts.
     ("guard", "i_shown", VAULT, "((command == key_end) && key_open$q)", "(command == key_end)"),
-    // Any digest may be seen.
-    ("guard", "a_visible", VAULT, "(command == hash_end) && shown$q;", "command == hash_end;"),
+    // A digest may be seen before its message has ended, or without a key.
+    ("guard", "a_visible", VAULT, "(command == hash_end) && shown$q;", "(command == hash_end) || shown$q;"),
     // A bit of the root goes into the reply; the processor waits for one; root bytes go out with no key open.
     ("root", "vault.reply_now.d", VAULT, "reply_now$d = a[(32'h0)+:(8)];", "reply_now$d = a ^ root$first;"),
     (
