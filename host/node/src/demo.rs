@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 
 use crate::Error;
 use crate::answers::Method;
+use crate::at_rest::AtRest;
 use crate::authority::Authorities;
 use crate::authority::ceremony::Terms;
 use crate::authority::request::{Accepted, Request, accept};
@@ -590,7 +591,7 @@ impl<F: FnMut(&Step)> Demo<F> {
         let at = |name: &str| folder.path().join(name);
         let entropy = &*node.engines().provider().entropy;
         let found = |index: u8| {
-            let mut member = Authorities::open(&at(&format!("member-{index}")))?;
+            let mut member = Authorities::open(&at(&format!("member-{index}")), AtRest::plain())?;
             let patience = Duration::from_secs(60);
             let terms = Terms { name: "ministry".into(), threshold: 2, members: 3, index, patience };
             member.found(&at("shared"), &terms, false, &mut crate::entropy::Rng(entropy))?;
@@ -614,7 +615,7 @@ impl<F: FnMut(&Step)> Demo<F> {
             fingerprints.first().cloned().unwrap_or_default(),
         );
 
-        let home = Home::open(&at("home"), true)?;
+        let home = Home::open(&at("home"), true, None)?;
         let (path, now_ms) = (home.keys_path(), SystemClock.now_ms());
         let claim = "inspector@ministry";
         let requests = home.requests(&[claim.parse()?], &home.keys(&path)?, now_ms)?;
