@@ -8,10 +8,12 @@ use std::time::Duration;
 use sha2::{Digest as _, Sha256};
 use twinseal_wire::{self as wire, engines, hash_flags, merkle_flags, opcode, register, status};
 use twinseal_wire::{MAX_PAYLOAD_BYTES, MAX_RESPONSE_BYTES};
+use zeroize::Zeroizing;
 
 use crate::provider::{Digest, HashSlot, MerkleSlot};
 use crate::session::{Broken, Limit, Request, Session, mismatch};
 use crate::software::Software;
+use crate::vault::{HelperData, Pool};
 use crate::{Error, Link, StatusCode};
 
 /// Message bytes in one full `HASH` or `MERKLE` frame; the flags take one byte of the payload.
@@ -30,6 +32,9 @@ pub struct Options {
     pub deadline_per_kib: Duration,
     /// An answer that is due and does not begin to come for this long is lost.
     pub silence: Duration,
+    /// Limit of one call of the vault, both whole and for silence. A board reads its rings for up to 0.7 s and holds a
+    /// refusal back for up to 2.8 s of its time; a simulated one takes many times as long.
+    pub vault_time: Duration,
     /// How often a call that lost a frame is repeated from its start. A call that streams from a reader never is.
     pub retries: u32,
     /// Compute every result again in software and compare.
@@ -46,6 +51,7 @@ impl Default for Options {
             deadline: Duration::from_secs(5),
             deadline_per_kib: Duration::from_millis(100),
             silence: Duration::from_millis(500),
+            vault_time: Duration::from_secs(120),
             retries: 1,
             verify: false,
             nonce: None,
@@ -57,7 +63,11 @@ impl Default for Options {
 pub struct Board {
     session: Mutex<Session>,
     options: Options,
+    name: String,
     label: String,
+    /// What the vault was opened with.
+    helper: Mutex<Option<HelperData>>,
+    pool: Pool,
     build_id: u32,
     engines: u32,
     clock_hz: u32,
@@ -72,9 +82,18 @@ impl Board {
     pub fn open(link: Box<dyn Link>, options: Options) -> Result<Self, Error> {
         let session = Session::open(link, options.silence, options.nonce)?;
         let link = session.describe();
-        let label = options.name.clone().unwrap_or_else(|| link.clone());
-        let mut board =
-            Self { session: session.into(), options, label, build_id: 0, engines: 0, clock_hz: 0 };
+        let name = options.name.clone().unwrap_or_else(|| link.clone());
+        let mut board = Self {
+            session: session.into(),
+            options,
+            label: name.clone(),
+            name,
+            helper: Mutex::default(),
+            pool: Pool::default(),
+            build_id: 0,
+            engines: 0,
+            clock_hz: 0,
+        };
 
         let [ident, wire_version] = board.read_registers([register::IDENT, register::WIRE_VERSION])?;
         if ident != wire::IDENT {
@@ -93,6 +112,11 @@ impl Board {
             board.read_registers([register::BUILD_ID, register::ENGINES, register::CLOCK_HZ])?;
         board.label = format!("{} {:08x}", board.label, board.build_id);
         Ok(board)
+    }
+
+    /// What [`Options::name`] or the link calls it: helper data are filed under this.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Name and build id, e.g. `hx8k sim 1a2b3c4d`.
@@ -125,7 +149,7 @@ impl Board {
             return Err(Error::TooLong { call: CALL, bytes: bytes.len(), max: MAX_RESPONSE_BYTES });
         }
         let request = || Request { opcode: opcode::ECHO, payload: bytes.to_vec(), answer_bytes: bytes.len() };
-        self.call(CALL, || [request()].into_iter())
+        self.call(CALL, || [request()].into_iter()).map(|mut answer| core::mem::take(&mut *answer))
     }
 
     /// Reads a register, see [`twinseal_wire::register`].
@@ -162,7 +186,7 @@ impl Board {
         Ok(values)
     }
 
-    fn require(&self, bit: u32) -> Result<(), Error> {
+    pub(crate) fn require(&self, bit: u32) -> Result<(), Error> {
         if self.engines & bit != 0 {
             return Ok(());
         }
@@ -179,12 +203,36 @@ impl Board {
     }
 
     /// Carries out a call that can be repeated from its start.
-    fn call<I>(&self, call: &'static str, requests: impl Fn() -> I) -> Result<Vec<u8>, Error>
+    fn call<I>(&self, call: &'static str, requests: impl Fn() -> I) -> Result<Zeroizing<Vec<u8>>, Error>
+    where
+        I: Iterator<Item = Request>,
+    {
+        self.call_within(call, self.limit(), requests)
+    }
+
+    /// Carries out a request of the vault. Behind it goes an empty echo: whichever of the two is lost, the answer of the
+    /// other tells, and nobody waits as long as the vault may take for an answer that cannot come.
+    pub(crate) fn call_vault(
+        &self,
+        call: &'static str,
+        request: impl Fn() -> Request,
+    ) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let Options { vault_time, deadline_per_kib, .. } = self.options;
+        let guard = || Request { opcode: opcode::ECHO, payload: Vec::new(), answer_bytes: 0 };
+        let limit = Limit::new(vault_time, deadline_per_kib, vault_time);
+        self.call_within(call, limit, || [request(), guard()].into_iter())
+    }
+
+    fn call_within<I>(
+        &self,
+        call: &'static str,
+        mut limit: Limit,
+        requests: impl Fn() -> I,
+    ) -> Result<Zeroizing<Vec<u8>>, Error>
     where
         I: Iterator<Item = Request>,
     {
         let mut tries = 0;
-        let mut limit = self.limit();
         loop {
             tries += 1;
             match self.attempt(&mut limit, &mut requests().map(Ok)) {
@@ -196,14 +244,30 @@ impl Board {
     }
 
     fn limit(&self) -> Limit {
-        Limit::new(self.options.deadline, self.options.deadline_per_kib)
+        Limit::new(self.options.deadline, self.options.deadline_per_kib, self.options.silence)
+    }
+
+    pub(crate) fn verifies(&self) -> bool {
+        self.options.verify
+    }
+
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    pub(crate) fn remembered(&self) -> Option<HelperData> {
+        *self.helper.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn remember(&self, helper: Option<HelperData>) {
+        *self.helper.lock().unwrap_or_else(PoisonError::into_inner) = helper;
     }
 
     fn attempt(
         &self,
         limit: &mut Limit,
         requests: &mut dyn Iterator<Item = Result<Request, Error>>,
-    ) -> Result<Vec<u8>, Broken> {
+    ) -> Result<Zeroizing<Vec<u8>>, Broken> {
         // A caller that panicked left the session out of step, which the next exchange mends.
         // Waiting for another caller's turn is not the board's time.
         let mut session = limit.paused(|| self.session.lock().unwrap_or_else(PoisonError::into_inner));
@@ -215,6 +279,13 @@ impl Board {
         match broken {
             Broken::Lost => Error::FrameLost { board, call, tries },
             Broken::Deadline => Error::Deadline { board, call, limit_ms: limit.ms() },
+            Broken::Refused(status::REFUSED) => {
+                Error::HelperRefused { board, helper: "the helper data".into() }
+            }
+            Broken::Refused(status::CLOSED) => Error::VaultClosed { board, call },
+            Broken::Refused(status::RING_FAULT) => Error::RingFault { board, call },
+            Broken::Refused(status::NOT_PERMITTED) => Error::EnrolNotPermitted { board },
+            Broken::Refused(status::ENTROPY_FAULT) => Error::EntropyFault { board },
             Broken::Refused(status) => Error::Refused { board, call, status: StatusCode(status) },
             Broken::Malformed(bytes) => Error::Malformed { board, call, bytes },
             Broken::Other(error) => error,

@@ -50,12 +50,14 @@ pub struct Candidate {
 }
 
 impl Candidate {
-    /// Opens the port and the board on it.
+    /// Opens the port and the board on it. The board is called after its kind and its bridge's serial number, or its port
+    /// if that has none: helper data are filed under this name, and ports change theirs.
     ///
     /// # Errors
     /// As [`Serial::open`] and [`Board::open`]; bridges are common, so [`Error::Silent`] may just mean another device.
     pub fn open(&self, options: Options) -> Result<Board, Error> {
-        let name = options.name.or_else(|| Some(format!("{} {}", self.board, self.port)));
+        let which = self.serial_number.as_ref().unwrap_or(&self.port);
+        let name = options.name.or_else(|| Some(format!("{} {which}", self.board)));
         Board::open(Box::new(Serial::open(&self.port, self.baud)?), Options { name, ..options })
     }
 }

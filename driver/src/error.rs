@@ -1,6 +1,7 @@
 //! What can go wrong between a call and a board.
 
 use std::io;
+use std::path::PathBuf;
 
 /// Every error of this crate.
 #[derive(Debug, thiserror::Error)]
@@ -72,7 +73,7 @@ pub enum Error {
     },
     /// The call ran into its deadline; it was cancelled and the board can be used again.
     #[error(
-        "{board} did not finish {call} within {limit_ms} ms; the call was cancelled, try again or raise Options::deadline"
+        "{board} did not finish {call} within {limit_ms} ms; the call was cancelled, try again or raise Options::deadline (vault_time for the vault)"
     )]
     Deadline {
         /// The board's label.
@@ -190,6 +191,90 @@ pub enum Error {
         /// How many are allowed.
         max: usize,
     },
+    /// The board's answer to helper data it cannot find a root with, whatever the reason.
+    #[error(
+        "{board} refuses {helper}: made by another board, changed, or this is the ninth try since power-up; use what this board was enrolled with, switched off and on after eight refusals, or move it away and enrol again, which changes every key"
+    )]
+    HelperRefused {
+        /// The board's label.
+        board: String,
+        /// Which helper data: a path, where they came from a file.
+        helper: String,
+    },
+    /// The vault has no root.
+    #[error("the vault of {board} is closed, {call} needs it open; call Board::unlock with its helper data")]
+    VaultClosed {
+        /// The board's label.
+        board: String,
+        /// The call.
+        call: &'static str,
+    },
+    /// The rings do not behave as rings do.
+    #[error(
+        "the rings of {board} failed a health test during {call}; switch it off and on and try again, and do not use the board if it stays so"
+    )]
+    RingFault {
+        /// The board's label.
+        board: String,
+        /// The call.
+        call: &'static str,
+    },
+    /// The board is not allowed to make a new root now.
+    #[error(
+        "{board} may not be enrolled: its pin that permits it is not held; hold it, as boards.toml says, and try again"
+    )]
+    EnrolNotPermitted {
+        /// The board's label.
+        board: String,
+    },
+    /// The random bits of a board failed a health test.
+    #[error(
+        "the random bits of {board} failed a health test and stay refused until power-up; switch it off and on, and choose software for randomness if it happens again"
+    )]
+    EntropyFault {
+        /// The board's label.
+        board: String,
+    },
+    /// No board has room for the label.
+    #[error("a label of {bytes} bytes is longer than {max}; choose a shorter one, or its hash")]
+    LabelTooLong {
+        /// Bytes given.
+        bytes: usize,
+        /// Bytes allowed.
+        max: usize,
+    },
+    /// A file of helper data cannot be read or written.
+    #[error("helper data in {}: {source}; check folder and permissions, and move away what is there before enrolling again", path.display())]
+    HelperFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file of helper data is not what was written.
+    #[error(
+        "{} {problem}; put back a copy of it, for without it the board's keys are lost, or move it away and enrol again",
+        path.display()
+    )]
+    HelperDamaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// A file of helper data is another board's.
+    #[error(
+        "{} holds the helper data of {found:?}, not of {wanted:?}; give it back its name and put this board's in its place",
+        path.display()
+    )]
+    HelperForeign {
+        /// The file.
+        path: PathBuf,
+        /// The board it was written for.
+        found: String,
+        /// The board it was looked up for.
+        wanted: String,
+    },
 }
 
 /// Wire version and register map of one side.
@@ -248,6 +333,15 @@ impl Error {
             Self::Transcript(_) => "TSL-DRV-021",
             Self::TransformInput { .. } => "TSL-DRV-022",
             Self::TransformTooLarge { .. } => "TSL-DRV-023",
+            Self::HelperRefused { .. } => "TSL-DRV-024",
+            Self::VaultClosed { .. } => "TSL-DRV-025",
+            Self::RingFault { .. } => "TSL-DRV-026",
+            Self::EnrolNotPermitted { .. } => "TSL-DRV-027",
+            Self::EntropyFault { .. } => "TSL-DRV-028",
+            Self::LabelTooLong { .. } => "TSL-DRV-029",
+            Self::HelperFile { .. } => "TSL-DRV-030",
+            Self::HelperDamaged { .. } => "TSL-DRV-031",
+            Self::HelperForeign { .. } => "TSL-DRV-032",
         }
     }
 }
@@ -285,6 +379,15 @@ mod tests {
             Error::Transcript(s()),
             Error::TransformInput { what: "", index: 0, problem: "" },
             Error::TransformTooLarge { what: "", count: 0, max: 0 },
+            Error::HelperRefused { board: s(), helper: s() },
+            Error::VaultClosed { board: s(), call: "" },
+            Error::RingFault { board: s(), call: "" },
+            Error::EnrolNotPermitted { board: s() },
+            Error::EntropyFault { board: s() },
+            Error::LabelTooLong { bytes: 0, max: 0 },
+            Error::HelperFile { path: PathBuf::new(), source: io() },
+            Error::HelperDamaged { path: PathBuf::new(), problem: "" },
+            Error::HelperForeign { path: PathBuf::new(), found: s(), wanted: s() },
         ];
         let codes: std::collections::BTreeSet<_> = errors.iter().map(Error::code).collect();
         assert_eq!(codes.len(), errors.len());

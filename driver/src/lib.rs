@@ -33,6 +33,7 @@ mod planner;
 mod provider;
 mod session;
 mod software;
+mod vault;
 
 pub use board::{Board, Options};
 pub use error::{Error, Interface, StatusCode};
@@ -42,6 +43,7 @@ pub use provider::{
     DeriveSlot, Digest, EntropySlot, GT_BYTES, HashSlot, MAX_FACTORS, MAX_PAIRS, MerkleSlot, Provider,
     TransformJob, TransformOutput, TransformSlot,
 };
+pub use vault::{HelperData, HelperStore, Mac, Unlocked};
 
 /// Bytes asked of a reader at a time.
 const CHUNK_BYTES: usize = 8192;

@@ -2,6 +2,10 @@
 //!
 //! The time of a call is modelled as `call + items * per_item + bytes * per_byte`, fitted to a few measured calls of
 //! either side: what crosses the cable pays for the cable.
+//!
+//! Keys and randomness are not a matter of speed: keys come from the board whose vault is open, for no other board and no
+//! software has its root; randomness comes from the board and the operating system together, if the board's rings pass
+//! their health tests.
 
 use std::fmt;
 use std::hint::black_box;
@@ -11,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use twinseal_wire::engines;
 
-use crate::provider::{Digest, HashSlot, MerkleSlot, Provider};
+use crate::provider::{DeriveSlot, Digest, EntropySlot, HashSlot, MerkleSlot, Provider};
 use crate::{Board, Error};
 
 /// Message bytes of the long measured calls.
@@ -102,6 +106,10 @@ fn fastest(call: impl Fn() -> Result<Digest, Error>) -> Result<f64, Error> {
 pub struct Planner {
     hash: Arc<Plan<dyn HashSlot>>,
     merkle: Arc<Plan<dyn MerkleSlot>>,
+    derive: Arc<dyn DeriveSlot>,
+    entropy: Arc<dyn EntropySlot>,
+    /// Why `derive` and `entropy` are what they are.
+    secrets: [String; 2],
     software: Provider,
 }
 
@@ -120,7 +128,15 @@ impl Planner {
         };
         let sha256 = with(engines::SHA256).map(|b| hash_side(b)).transpose()?;
         let merkle = with(engines::MERKLE).map(|b| merkle_side(b)).transpose()?;
+        let (derive, derive_reason) = derive_side(with(engines::VAULT), &software, choice);
+        let (entropy, entropy_reason) = entropy_side(with(engines::ENTROPY), &software, choice)?;
         Ok(Self {
+            secrets: [
+                format!("derive: {}, {derive_reason}", derive.engine()),
+                format!("entropy: {}, {entropy_reason}", entropy.engine()),
+            ],
+            derive,
+            entropy,
             hash: Plan::new("hash", sha256, hash_side(software.hash.clone())?, choice).into(),
             merkle: Plan::new("merkle", merkle, merkle_side(software.merkle.clone())?, choice).into(),
             software,
@@ -129,7 +145,13 @@ impl Planner {
 
     /// The provider that follows the plan, call by call.
     pub fn provider(&self) -> Provider {
-        Provider { hash: self.hash.clone(), merkle: self.merkle.clone(), ..self.software.clone() }
+        Provider {
+            hash: self.hash.clone(),
+            merkle: self.merkle.clone(),
+            derive: self.derive.clone(),
+            entropy: self.entropy.clone(),
+            ..self.software.clone()
+        }
     }
 
     /// One sentence for every planned slot: who computes, and the figures.
@@ -137,7 +159,50 @@ impl Planner {
         // Not measured: there is nothing to choose from as long as no register map has an engine for it.
         let transform = self.software.transform.engine();
         let transform = format!("transform: {transform}, because no board has an engine for pairings yet");
-        vec![self.hash.explanation.clone(), self.merkle.explanation.clone(), transform]
+        let [derive, entropy] = self.secrets.clone();
+        vec![self.hash.explanation.clone(), self.merkle.explanation.clone(), transform, derive, entropy]
+    }
+}
+
+/// Who derives keys, and why.
+fn derive_side(
+    board: Option<Arc<Board>>,
+    software: &Provider,
+    choice: Choice,
+) -> (Arc<dyn DeriveSlot>, &'static str) {
+    match board {
+        Some(board) if board.is_vault_open() => (board, "because its vault is open and its root stays in it"),
+        Some(_) => (software.derive.clone(), "because the vault of the board is closed"),
+        None if choice == Choice::Software => (software.derive.clone(), "because software was chosen"),
+        None => (software.derive.clone(), "because no board has a vault"),
+    }
+}
+
+/// Who gives random bytes, and why. The board is asked once.
+fn entropy_side(
+    board: Option<Arc<Board>>,
+    software: &Provider,
+    choice: Choice,
+) -> Result<(Arc<dyn EntropySlot>, String), Error> {
+    let Some(board) = board else {
+        let reason = match choice {
+            Choice::Software => "because software was chosen",
+            _ => "because no board has an engine for it",
+        };
+        return Ok((software.entropy.clone(), reason.into()));
+    };
+    let from = Instant::now();
+    match board.random() {
+        Ok(_) => {
+            let ms = from.elapsed().as_millis();
+            let reason = format!("mixed with the operating system's: a seed of the board takes {ms} ms");
+            Ok((board, reason))
+        }
+        // The system alone is enough; a board that fails later, in use, is an error then.
+        Err(error @ Error::EntropyFault { .. }) => {
+            Ok((software.entropy.clone(), format!("because {error} ({})", error.code())))
+        }
+        Err(error) => Err(error),
     }
 }
 

@@ -35,7 +35,7 @@ pub trait MerkleSlot: Send + Sync {
 
 /// Keys grown from one root secret that never leaves the slot.
 pub trait DeriveSlot: Send + Sync {
-    /// HMAC-SHA-256 of `label` under the root (FIPS 198-1).
+    /// HMAC-SHA-256 under the root (FIPS 198-1) of the byte 2 and `label`, which has up to 128 bytes.
     fn derive(&self, label: &[u8]) -> Result<Zeroizing<[u8; 32]>, Error>;
 
     /// Who computes.

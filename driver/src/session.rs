@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 
 use twinseal_wire as wire;
 use twinseal_wire::{
-    DELIMITER, Decoder, Frame, MAX_ENCODED_BYTES, MAX_IN_FLIGHT, RESPONSE_BIT, RX_BUFFER_BYTES, opcode,
-    rx_cost, status,
+    DELIMITER, Decoder, Frame, MAX_ENCODED_BYTES, MAX_IN_FLIGHT, MAX_RESPONSE_BYTES, RESPONSE_BIT,
+    RX_BUFFER_BYTES, opcode, rx_cost, status,
 };
+use zeroize::Zeroizing;
 
 use crate::{Error, Interface, Link};
 
@@ -19,12 +20,14 @@ pub(crate) struct Limit {
     at: Instant,
     from: Instant,
     per_kib: Duration,
+    /// Longest wait for an answer that is due.
+    silence: Duration,
 }
 
 impl Limit {
-    pub(crate) fn new(deadline: Duration, per_kib: Duration) -> Self {
+    pub(crate) fn new(deadline: Duration, per_kib: Duration, silence: Duration) -> Self {
         let from = Instant::now();
-        Self { at: from + deadline, from, per_kib }
+        Self { at: from + deadline, from, per_kib, silence }
     }
 
     /// What the call was given so far.
@@ -34,6 +37,11 @@ impl Limit {
 
     fn extend(&mut self, bytes: usize) {
         self.at += self.per_kib.mul_f64(bytes as f64 / 1024.0);
+    }
+
+    /// When the line, or this call, has to have moved.
+    fn next_at(&self) -> Instant {
+        self.at.min(Instant::now() + self.silence)
     }
 
     /// Runs the caller's part, whose time is not the board's.
@@ -50,8 +58,8 @@ impl Limit {
     }
 }
 
-/// Echoes sent before a board counts as silent.
-const SYNC_ATTEMPTS: u32 = 4;
+/// Echoes sent before a board counts as silent. A board that holds back a refusal of its vault says nothing for 3.1 s.
+const SYNC_ATTEMPTS: u32 = 8;
 
 /// A request before it has a tag.
 pub(crate) struct Request {
@@ -96,7 +104,7 @@ pub(crate) struct Session {
     tag: u8,
     /// Counts up from a random start, so that no echo of an earlier session is taken for this one's.
     nonce: u64,
-    /// Longest wait for an answer that is due.
+    /// Longest wait for the echo that shows that the line is in step.
     silence: Duration,
     /// The line may still carry something old.
     out_of_step: bool,
@@ -184,7 +192,7 @@ impl Session {
         &mut self,
         limit: &mut Limit,
         requests: &mut dyn Iterator<Item = Result<Request, Error>>,
-    ) -> Result<Vec<u8>, Broken> {
+    ) -> Result<Zeroizing<Vec<u8>>, Broken> {
         if self.out_of_step && !self.synchronise(limit.at)? {
             return Err(Broken::Deadline);
         }
@@ -193,8 +201,9 @@ impl Session {
         let mut waiting = limit.paused(|| requests.next()).transpose()?;
         let mut in_flight: VecDeque<InFlight> = VecDeque::with_capacity(MAX_IN_FLIGHT);
         let mut line = Vec::new();
-        let mut buffer = [0; MAX_ENCODED_BYTES];
-        let mut answers = Vec::new();
+        // Keys of the vault come this way. There is room for all of them, so that no copy is left behind.
+        let mut buffer = Zeroizing::new([0; MAX_ENCODED_BYTES]);
+        let mut answers = Zeroizing::new(Vec::with_capacity(2 * MAX_RESPONSE_BYTES));
         loop {
             while let Some(request) = &waiting {
                 let cost = rx_cost(request.payload.len());
@@ -203,6 +212,10 @@ impl Session {
                     break;
                 }
                 let tag = self.next_tag();
+                if request.opcode == opcode::ECHO {
+                    // Heard whatever becomes of the frame before it.
+                    line.push(DELIMITER);
+                }
                 push_frame(&mut line, &Frame::request(tag, request.opcode, &request.payload));
                 let &Request { opcode, answer_bytes, .. } = request;
                 in_flight.push_back(InFlight { tag, opcode, cost, answer_bytes });
@@ -210,17 +223,19 @@ impl Session {
             }
             if in_flight.is_empty() {
                 self.out_of_step = false;
+                // Its buffer held the last answer.
+                self.decoder = Decoder::new();
                 return Ok(answers);
             }
             if !line.is_empty() {
                 limit.extend(line.len());
-                match self.link.write_all(&line, limit.at.min(Instant::now() + self.silence)) {
+                match self.link.write_all(&line, limit.next_at()) {
                     Err(Error::Stalled { .. }) => return Err(limit.lost()),
                     sent => sent?,
                 }
                 line.clear();
             }
-            let count = self.link.read(&mut buffer, limit.at.min(Instant::now() + self.silence))?;
+            let count = self.link.read(&mut *buffer, limit.next_at())?;
             if count == 0 {
                 return Err(limit.lost());
             }
@@ -269,7 +284,7 @@ fn push_frame(line: &mut Vec<u8>, frame: &Frame<'_>) {
 }
 
 /// Map hashes of earlier releases with the present wire version, so that such a board can be told to be old.
-const PAST_MAP_HASHES: &[u32] = &[];
+const PAST_MAP_HASHES: &[u32] = &[0x6556_6b48];
 
 /// Which side is old, given that they differ.
 pub(crate) fn mismatch(link: String, version: u8, map_hash: Option<u32>) -> Error {

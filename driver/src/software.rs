@@ -8,6 +8,7 @@ use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use crate::provider::{DeriveSlot, Digest, EntropySlot, HashSlot, MerkleSlot};
+use crate::vault::check_label;
 use crate::{CHUNK_BYTES, Error};
 
 /// What [`HashSlot::engine`] and its sisters say of everything in this file.
@@ -76,7 +77,10 @@ impl EntropySlot for Software {
     }
 }
 
-/// Keys from a root secret in memory.
+/// Domain byte of a derived key, as in the vaults of boards (docs/decisions/0005-puf-and-vault.md).
+const DERIVE: u8 = 2;
+
+/// Keys from a root secret in memory, the same that a board with this root derives.
 pub(crate) struct RootDerive {
     root: Zeroizing<[u8; 32]>,
 }
@@ -89,9 +93,10 @@ impl RootDerive {
 
 impl DeriveSlot for RootDerive {
     fn derive(&self, label: &[u8]) -> Result<Zeroizing<[u8; 32]>, Error> {
+        check_label(label)?;
         let mut block = Zeroizing::new([0; 64]);
         block[..32].copy_from_slice(self.root.as_slice());
-        let mac = Hmac::<Sha256>::new(&(*block).into()).chain_update(label);
+        let mac = Hmac::<Sha256>::new(&(*block).into()).chain_update([DERIVE]).chain_update(label);
         Ok(Zeroizing::new(mac.finalize().into_bytes().into()))
     }
 

@@ -13,14 +13,17 @@ use twinseal_hdl::golden::merkle::{Merkle, Refusal};
 use twinseal_hdl::golden::sha256::Sha256;
 use twinseal_hdl::link::Link;
 use twinseal_hdl::link::registers::Identity;
-use twinseal_wire::{self as wire, Frame, MAX_IN_FLIGHT, RX_BUFFER_BYTES, hash_flags, opcode, register};
+use twinseal_wire::{
+    self as wire, Frame, MAX_IN_FLIGHT, RX_BUFFER_BYTES, engines, hash_flags, opcode, register,
+};
 
 const TREE_DEPTH: u32 = 2;
 /// Longest delay of the slow engine, in clocks.
 const SLOW: usize = 400;
 
 fn options() -> Options {
-    Options { build_id: 0xB111_D1D0, tree_depth: TREE_DEPTH, ..Options::default() }
+    let engines = engines::SHA256 | engines::MERKLE;
+    Options { build_id: 0xB111_D1D0, engines, tree_depth: TREE_DEPTH, ..Options::default() }
 }
 
 /// The hashing engine by its interface, with random delays.

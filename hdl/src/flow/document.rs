@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use twinseal_wire::{
-    self as wire, Access, MAP_HASH, WIRE_VERSION, engines, hash_flags, merkle_flags, opcode, register, status,
+    self as wire, Access, MAP_HASH, WIRE_VERSION, engines, hash_flags, merkle_flags, opcode, register,
+    status, vault,
 };
 
 use super::tool;
@@ -84,6 +85,10 @@ pub fn register_map() -> String {
         ("frame on the line, bytes", wire::MAX_ENCODED_BYTES),
         ("receive buffer of the board, bytes", wire::RX_BUFFER_BYTES),
         ("requests in flight", wire::MAX_IN_FLIGHT),
+        ("helper data, exactly, bytes", vault::HELPER_BYTES),
+        ("label of a derived key, bytes", vault::MAX_LABEL_BYTES),
+        ("challenge, exactly, bytes", vault::CHALLENGE_BYTES),
+        ("derived key, attestation, random bytes, exactly, bytes", vault::KEY_BYTES),
     ];
     table(
         "Limits",

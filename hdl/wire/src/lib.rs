@@ -66,6 +66,22 @@ pub mod opcode {
     /// Payload: [`crate::merkle_flags`] byte, then bytes of the open leaf. Response: the 32-byte tree
     /// head (RFC 6962 section 2.1) if the flags had `TREE_END`, else empty.
     pub const MERKLE: u8 = 0x11;
+    /// Payload: empty. Response: [`crate::vault::HELPER_BYTES`] of helper data, and the vault is open with a new root.
+    /// Takes the time of 16 readings of the rings.
+    pub const VAULT_ENROL: u8 = 0x20;
+    /// Payload: helper data. Response: empty, and the vault is open with the root they were made for. Takes the time of
+    /// 4 readings of the rings; a refusal takes longer, twice as long each time.
+    pub const VAULT_OPEN: u8 = 0x21;
+    /// Payload: empty. Response: empty, and the root is forgotten.
+    pub const VAULT_CLOSE: u8 = 0x22;
+    /// Payload: label, up to [`crate::vault::MAX_LABEL_BYTES`]. Response: [`crate::vault::KEY_BYTES`],
+    /// HMAC-SHA-256 (FIPS 198-1) under the root of the byte 2 and the label.
+    pub const VAULT_DERIVE: u8 = 0x23;
+    /// Payload: challenge of [`crate::vault::CHALLENGE_BYTES`]. Response: [`crate::vault::KEY_BYTES`], HMAC-SHA-256
+    /// under the root of the byte 3, `BUILD_ID` (little-endian) and the challenge.
+    pub const VAULT_ATTEST: u8 = 0x24;
+    /// Payload: empty. Response: [`crate::vault::KEY_BYTES`] random bytes from the rings (SP 800-90B).
+    pub const ENTROPY: u8 = 0x25;
 
     /// Every opcode with its name, in the order of the generated register map document.
     pub const ALL: &[(u8, &str)] = &[
@@ -74,6 +90,12 @@ pub mod opcode {
         (ECHO, "ECHO"),
         (HASH, "HASH"),
         (MERKLE, "MERKLE"),
+        (VAULT_ENROL, "VAULT_ENROL"),
+        (VAULT_OPEN, "VAULT_OPEN"),
+        (VAULT_CLOSE, "VAULT_CLOSE"),
+        (VAULT_DERIVE, "VAULT_DERIVE"),
+        (VAULT_ATTEST, "VAULT_ATTEST"),
+        (ENTROPY, "ENTROPY"),
     ];
 }
 
@@ -102,6 +124,18 @@ pub mod merkle_flags {
     pub const MASK: u8 = TREE_BEGIN | LEAF_BEGIN | LEAF_END | TREE_END;
 }
 
+/// Sizes of what goes to and comes from the vault.
+pub mod vault {
+    /// Helper data: version, syndrome, tag.
+    pub const HELPER_BYTES: usize = 49;
+    /// Longest label of [`crate::opcode::VAULT_DERIVE`].
+    pub const MAX_LABEL_BYTES: usize = 128;
+    /// A challenge of [`crate::opcode::VAULT_ATTEST`].
+    pub const CHALLENGE_BYTES: usize = 32;
+    /// A derived key, an attestation, or the answer to [`crate::opcode::ENTROPY`].
+    pub const KEY_BYTES: usize = 32;
+}
+
 /// The status byte of a response; zero in every request.
 pub mod status {
     /// The request was carried out.
@@ -120,6 +154,17 @@ pub mod status {
     pub const BAD_STATE: u8 = 6;
     /// The tree already has the most leaves the board can hold.
     pub const TREE_FULL: u8 = 7;
+    /// The helper data are not of this board or are damaged, or the vault refused eight times since power-up and opens
+    /// no more.
+    pub const REFUSED: u8 = 8;
+    /// The vault has no root: enrol or open it first.
+    pub const CLOSED: u8 = 9;
+    /// A health test of a reading of the rings failed.
+    pub const RING_FAULT: u8 = 10;
+    /// The board has a pin that permits enrolment, and it is not held.
+    pub const NOT_PERMITTED: u8 = 11;
+    /// A health test of the random bits failed; stays until power-up.
+    pub const ENTROPY_FAULT: u8 = 12;
 
     /// Every status with its name, in numeric order.
     pub const ALL: &[(u8, &str)] = &[
@@ -131,6 +176,11 @@ pub mod status {
         (BAD_FLAGS, "BAD_FLAGS"),
         (BAD_STATE, "BAD_STATE"),
         (TREE_FULL, "TREE_FULL"),
+        (REFUSED, "REFUSED"),
+        (CLOSED, "CLOSED"),
+        (RING_FAULT, "RING_FAULT"),
+        (NOT_PERMITTED, "NOT_PERMITTED"),
+        (ENTROPY_FAULT, "ENTROPY_FAULT"),
     ];
 }
 
@@ -143,9 +193,14 @@ pub mod engines {
     pub const SHA256: u32 = 1 << 0;
     /// RFC 6962 tree heads by [`crate::opcode::MERKLE`].
     pub const MERKLE: u32 = 1 << 1;
+    /// A root key from the rings, by the opcodes [`crate::opcode::VAULT_ENROL`] to [`crate::opcode::VAULT_ATTEST`].
+    pub const VAULT: u32 = 1 << 2;
+    /// Random bytes from the rings by [`crate::opcode::ENTROPY`].
+    pub const ENTROPY: u32 = 1 << 3;
 
     /// Every engine with its name as `boards.toml` spells it.
-    pub const ALL: &[(u32, &str)] = &[(SHA256, "sha256"), (MERKLE, "merkle")];
+    pub const ALL: &[(u32, &str)] =
+        &[(SHA256, "sha256"), (MERKLE, "merkle"), (VAULT, "vault"), (ENTROPY, "entropy")];
 }
 
 /// Register addresses for [`opcode::READ_REGISTER`]; all registers are 32 bits wide.

@@ -4,7 +4,7 @@
 
 use crate::{
     Crc32, HEADER_BYTES, MAX_IN_FLIGHT, MAX_PAYLOAD_BYTES, MAX_RESPONSE_BYTES, RX_BUFFER_BYTES, WIRE_VERSION,
-    engines, hash_flags, merkle_flags, opcode, register, status,
+    engines, hash_flags, merkle_flags, opcode, register, status, vault,
 };
 
 /// Who may write a register.
@@ -66,6 +66,10 @@ const fn canonical() -> (Crc32, usize) {
     }
     out = entry(out, "hash_flags", hash_flags::MASK as u32);
     out = entry(out, "merkle_flags", merkle_flags::MASK as u32);
+    out = entry(out, "helper_bytes", vault::HELPER_BYTES as u32);
+    out = entry(out, "max_label_bytes", vault::MAX_LABEL_BYTES as u32);
+    out = entry(out, "challenge_bytes", vault::CHALLENGE_BYTES as u32);
+    out = entry(out, "key_bytes", vault::KEY_BYTES as u32);
     out = entry(out, "wire_version", WIRE_VERSION as u32);
     out = entry(out, "header_bytes", HEADER_BYTES as u32);
     out = entry(out, "max_payload_bytes", MAX_PAYLOAD_BYTES as u32);
