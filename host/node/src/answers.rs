@@ -146,7 +146,13 @@ impl RecoverySummary {
 
 impl core::fmt::Display for RecoverySummary {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        writeln!(f, "ledger {} verified to block {}: {} records", self.chain, self.height, self.records.len())?;
+        writeln!(
+            f,
+            "ledger {} verified to block {}: {} records",
+            self.chain,
+            self.height,
+            self.records.len()
+        )?;
         for RecordSummary { record, opened, refused, put } in &self.records {
             match put {
                 Some(put) if put.is_new => writeln!(f, "{record}  is now {}", put.record)?,

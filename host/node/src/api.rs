@@ -396,7 +396,10 @@ pub struct Challenge {
 /// Have the board's vault answer a challenge.
 #[utoipa::path(post, path = "/v1/board/attest", request_body = Challenge,
     responses((status = 200, body = Attestation), (status = 409, body = Problem), (status = 503, body = Problem)))]
-async fn attest(State(shared): State<Arc<Shared>>, Json(request): Json<Challenge>) -> Result<Json<Attestation>, Error> {
+async fn attest(
+    State(shared): State<Arc<Shared>>,
+    Json(request): Json<Challenge>,
+) -> Result<Json<Attestation>, Error> {
     Ok(Json(shared.node.attest(request.challenge.as_deref())?))
 }
 

@@ -86,7 +86,9 @@ fn root(step: &mut Recorder, client: &Client) {
         Kind::Vault => {
             let ask = || client.post("/v1/board/attest", "application/json", b"{}");
             match ask().and_then(|body| client.json::<Attestation>(&body)) {
-                Ok(answer) => step.check("the vault is open and answers", true, format!("build {}", answer.build_id)),
+                Ok(answer) => {
+                    step.check("the vault is open and answers", true, format!("build {}", answer.build_id))
+                }
                 Err(e) => step.check("the vault is open and answers", false, e.to_string()),
             }
         }

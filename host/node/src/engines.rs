@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use twinseal_driver::{Board, Choice, Planner, Provider, boards};
+use twinseal_wire::engines;
 
 use crate::Error;
 use crate::answers::{Attestation, BoardStatus};
@@ -87,7 +88,11 @@ impl Engines {
         BoardStatus {
             board: board.map(|board| board.label().to_owned()),
             build_id: board.map(|board| format!("{:08x}", board.build_id())),
-            engines: engines::ALL.iter().filter(|(bit, _)| has(*bit)).map(|(_, name)| (*name).to_owned()).collect(),
+            engines: engines::ALL
+                .iter()
+                .filter(|(bit, _)| has(*bit))
+                .map(|(_, name)| (*name).to_owned())
+                .collect(),
             root: self.root(),
             entropy: self.provider.entropy.engine().into(),
             recovery_policy,

@@ -46,12 +46,20 @@ impl Home {
         }
         folder::create_private(dir)?;
         let path = dir.join(BOARD);
-        let known = if path.exists() { String::from_utf8_lossy(&folder::read_secret(&path)?).into_owned() } else { "none".into() };
+        let known = if path.exists() {
+            String::from_utf8_lossy(&folder::read_secret(&path)?).into_owned()
+        } else {
+            "none".into()
+        };
         let root = Root::open(board.unwrap_or(known.trim()), dir, is_new)?;
         if let Some(board) = board.filter(|board| root.kind == Kind::Vault && *board != known) {
             folder::replace(&path, board.as_bytes())?;
         }
-        Ok(Self { dir: dir.to_owned(), identity: Identity::new(root.derive.clone(), "person")?, rest: root.at_rest() })
+        Ok(Self {
+            dir: dir.to_owned(),
+            identity: Identity::new(root.derive.clone(), "person")?,
+            rest: root.at_rest(),
+        })
     }
 
     /// How secrets are kept here.

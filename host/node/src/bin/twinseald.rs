@@ -82,7 +82,9 @@ fn configure(cli: Cli) -> Result<Config, Error> {
         Some(path) => Config::load(path)?,
         None => Config::default(),
     };
-    let Cli { data_dir, listen, board, engine, max_body_bytes, recovery_policy, recovery_authorities, .. } = cli;
+    let Cli {
+        data_dir, listen, board, engine, max_body_bytes, recovery_policy, recovery_authorities, ..
+    } = cli;
     config.data_dir = data_dir.unwrap_or(config.data_dir);
     config.listen = listen.unwrap_or(config.listen);
     config.board = board.unwrap_or(config.board);
