@@ -8,9 +8,8 @@ use std::process::{Command, ExitCode};
 
 use twinseal_hdl::top::boards::Board;
 
-/// The board whose top is simulated, and the entry of `boards.toml` the simulation itself has.
-const BOARD: &str = "hx8k";
-const SIMULATION: &str = "sim";
+/// The entry of `boards.toml` that is simulated; the driver goes by the same.
+const BOARD: &str = "sim";
 /// Folder of the generated C++.
 const MODEL: &str = "model";
 
@@ -36,7 +35,7 @@ fn build() -> Result<(), Failure> {
     }
     println!("cargo:rerun-if-env-changed=VERILATOR_ROOT");
 
-    let board = board()?;
+    let board = Board::named(BOARD)?;
     println!("cargo:rustc-env=TWINSEAL_CLOCK_HZ={}", board.clock_hz);
     println!("cargo:rustc-env=TWINSEAL_BAUD={}", board.baud);
 
@@ -45,18 +44,6 @@ fn build() -> Result<(), Failure> {
     let root = verilator(&out, &["--getenv", "VERILATOR_ROOT"])?;
     let library = Path::new(root.trim()).join("include");
     compile(&out.join(MODEL), &library, &shim, board.clocks_per_bit()?)
-}
-
-/// The board; its entry and the simulation's must agree, for the driver goes by the latter.
-fn board() -> Result<Board, Failure> {
-    let (board, simulated) = (Board::named(BOARD)?, Board::named(SIMULATION)?);
-    let line = |b: &Board| (b.clock_hz, b.baud, b.engines.clone());
-    if line(&board) != line(&simulated) {
-        return Err(
-            format!("boards.toml: give [{SIMULATION}] the clock_hz, baud and engines of [{BOARD}]").into()
-        );
-    }
-    Ok(board)
 }
 
 /// Writes the C++ of `top.v` to the folder [`MODEL`], both in `out`.
@@ -69,17 +56,40 @@ fn verilate(out: &Path) -> Result<(), Failure> {
     let speed = ["-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert", "--no-timing"];
     // The gateware has a lint of its own; what Verilator warns of is how rust-hdl writes Verilog.
     let quiet = ["-Wno-fatal", "-Wno-lint", "-Wno-style"];
+    // One class holds every signal, so that there is one place to look for those of the rings.
+    let shape = ["--flatten"];
     let names = ["--cc", "--top-module", "top", "--prefix", "Vtop", "--Mdir", MODEL, "top.v"];
-    verilator(out, &[&speed[..], &quiet, &names].concat()).map(drop)
+    verilator(out, &[&speed[..], &quiet, &shape, &names].concat()).map(drop)
+}
+
+/// What Verilator calls the signals of the rings that the shim has to see.
+const RING_SIGNALS: [(&str, &str); 3] =
+    [("TWINSEAL_STEPS", "steps"), ("TWINSEAL_RUNNING", "running"), ("TWINSEAL_PAIR", "running_pair")];
+
+/// The member of the model's class that is the signal `name` of the rings.
+fn member<'a>(header: &'a str, name: &str) -> Result<&'a str, Failure> {
+    let suffix = format!("__DOT__{name}");
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let mut found = header.split(|c| !is_word(c)).filter(|word| word.ends_with(&suffix));
+    let member = found.next().ok_or_else(|| format!("the model has no signal {name} of rings"))?;
+    match found.find(|other| *other != member) {
+        Some(other) => Err(format!("the model has two signals {name}: {member}, {other}").into()),
+        None => Ok(member),
+    }
 }
 
 fn compile(model: &Path, library: &Path, shim: &Path, clocks_per_bit: u64) -> Result<(), Failure> {
+    let header = fs::read_to_string(model.join("Vtop___024root.h"))?;
     let mut sources: Vec<PathBuf> = fs::read_dir(model)?
         .map(|entry| entry.map(|e| e.path()))
         .filter(|path| path.as_ref().map_or(true, |p| p.extension().is_some_and(|e| e == "cpp")))
         .collect::<Result<_, _>>()?;
     sources.sort();
-    cc::Build::new()
+    let mut build = cc::Build::new();
+    for (macro_name, signal) in RING_SIGNALS {
+        build.define(macro_name, member(&header, signal)?);
+    }
+    build
         .cpp(true)
         .std("c++17")
         .opt_level(3)

@@ -178,7 +178,7 @@ fn derive_side(
     }
 }
 
-/// Who gives random bytes, and why. The board is asked once.
+/// Who gives random bytes, and why.
 fn entropy_side(
     board: Option<Arc<Board>>,
     software: &Provider,
@@ -192,8 +192,9 @@ fn entropy_side(
         return Ok((software.entropy.clone(), reason.into()));
     };
     let from = Instant::now();
-    match board.random() {
-        Ok(_) => {
+    // The first seed, which is not lost.
+    match board.fill(&mut []) {
+        Ok(()) => {
             let ms = from.elapsed().as_millis();
             let reason = format!("mixed with the operating system's: a seed of the board takes {ms} ms");
             Ok((board, reason))

@@ -76,6 +76,14 @@ pub enum Error {
         /// The board's clock.
         target_mhz: f64,
     },
+    /// Routing made the rings of the PUF differ, or their counters too slow.
+    #[error(
+        "rings: {reason}, no image written; try another seed in boards.toml, or move the rings in engine/rings.rs"
+    )]
+    Rings {
+        /// Which differ, and in what.
+        reason: String,
+    },
     /// An image, its manifest entry and the sources are not of one build.
     #[error("bitstreams: {board}: {reason}; run `twinseal-hdl bitstream --board {board}`")]
     StaleImage {
@@ -115,6 +123,7 @@ impl Error {
             Self::Image(_) => "TSL-HDL-011",
             Self::StaleDocument { .. } => "TSL-HDL-012",
             Self::Lint(_) => "TSL-HDL-013",
+            Self::Rings { .. } => "TSL-HDL-014",
         }
     }
 }
@@ -145,6 +154,7 @@ mod tests {
             Error::Image(String::new()),
             Error::StaleDocument { path: PathBuf::new() },
             Error::Lint(String::new()),
+            Error::Rings { reason: String::new() },
         ];
         let codes: std::collections::BTreeSet<_> = errors.iter().map(Error::code).collect();
         assert_eq!(codes.len(), errors.len());

@@ -12,5 +12,6 @@ pub mod golden;
 pub mod link;
 pub mod lint;
 pub mod top;
+pub mod vault;
 
 pub use error::Error;

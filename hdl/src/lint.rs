@@ -151,11 +151,11 @@ pub fn gateware() -> Result<Covered, Error> {
     let mut findings = vec![];
     let mut instances = 0;
     for name in boards::all()?.into_keys() {
-        let linted = ast::lint(&top::board(&name, 0)?);
+        let linted = ast::lint(top::board(&name, 0)?.block());
         instances += linted.instances;
         findings.extend(linted.findings);
     }
-    let linted = source::lint(&checkout().join("hdl/src"), &["Hx8k"])?;
+    let linted = source::lint(&checkout().join("hdl/src"), &top::TOPS)?;
     findings.extend(linted.findings);
     if findings.is_empty() {
         return Ok(Covered { instances, kernels: linted.kernels });

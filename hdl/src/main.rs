@@ -85,6 +85,9 @@ fn bitstream(board: &str, check: bool) -> Result<(), Error> {
         manifest::bitstream(board, &checkout().join("build").join(board), &bitstreams)?
     };
     println!("bitstreams/{} {} build {}", entry.image, entry.usage, entry.sources.build_id);
+    if let Some(rings) = entry.rings {
+        println!("  {rings}");
+    }
     Ok(())
 }
 

@@ -47,8 +47,14 @@ fn counts_are_those_of_the_golden_model() {
     }
 }
 
-/// Synthesis leaves every ring, and routing gives every loop the same wires: what differs from ring to ring is silicon.
-fn all_loops_are_alike(device: &str, package: &str, place: Place) {
+/// Logic cells of the array at most.
+const CELLS: u64 = 1_880;
+/// Cells of the pins around it: a flip-flop for each of 42 bits, and one for the choice between loading and shifting.
+const CELLS_OF_PINS: u64 = 43;
+
+/// Synthesis leaves every ring, and routing gives every loop the same wires: what differs from ring to ring is silicon. A
+/// counter has a third of the rings' frequency to spare; `lut_ps` is the delay of a LUT.
+fn all_loops_are_alike(device: &str, package: &str, place: Place, lut_ps: f64) {
     let mut uut = Rings::placed(place);
     uut.connect_all();
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("rings_{device}"));
@@ -81,7 +87,8 @@ fn all_loops_are_alike(device: &str, package: &str, place: Place) {
     let (device, package) = (format!("--{device}"), ["--package", package]);
     let arguments =
         [&device, package[0], package[1], "--json", "top.json", "--sdf", "top.sdf", "--seed", "1"];
-    let more = ["--ignore-loops", "--freq", "12", "--pcf-allow-unconstrained", "--quiet"];
+    let more =
+        ["--ignore-loops", "--freq", "12", "--pcf-allow-unconstrained", "--quiet", "--report", "top.rpt"];
     if !run("nextpnr-ice40", &[&arguments[..], &more[..]].concat()) {
         return;
     }
@@ -101,6 +108,20 @@ fn all_loops_are_alike(device: &str, package: &str, place: Place) {
     let first = loops.values().next().unwrap();
     println!("{device}: wires of a loop {} ps", first.1);
     assert!(first.0 == 3 && loops.values().all(|l| l == first), "{loops:?}");
+
+    let report: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(dir.join("top.rpt")).unwrap()).unwrap();
+    let cells = report["utilization"]["ICESTORM_LC"]["used"].as_u64().unwrap() - CELLS_OF_PINS;
+    let ring_mhz = 1e6 / (2.0 * (first.1 + 3.0 * lut_ps));
+    let counters: Vec<f64> = ["first", "second"]
+        .map(|side| {
+            let mut clocks = report["fmax"].as_object().unwrap().iter();
+            clocks.find(|(clock, _)| clock.contains(side)).unwrap().1["achieved"].as_f64().unwrap()
+        })
+        .into();
+    println!("{device}: {cells} cells, rings {ring_mhz:.1} MHz, counters {counters:.1?} MHz");
+    assert!(cells <= CELLS);
+    assert!(counters.iter().all(|mhz| *mhz > 1.35 * ring_mhz));
 }
 
 /// `first_17_1` of the LUT `t.rings.first_17_1_0`, however it is escaped.
@@ -118,10 +139,10 @@ fn ring_of(pin: &str) -> Option<String> {
 
 #[test]
 fn all_loops_are_alike_on_hx8k() {
-    all_loops_are_alike("hx8k", "ct256", HX8K);
+    all_loops_are_alike("hx8k", "ct256", HX8K, 448.0);
 }
 
 #[test]
 fn all_loops_are_alike_on_up5k() {
-    all_loops_are_alike("up5k", "sg48", UP5K);
+    all_loops_are_alike("up5k", "sg48", UP5K, 1_284.0);
 }

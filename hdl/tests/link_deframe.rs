@@ -7,8 +7,8 @@ use std::collections::VecDeque;
 use link_bench::{Rng, encoded, fall, random_request, rise, settle, spoil, tick, verilated};
 use rust_hdl_core::prelude::*;
 use twinseal_hdl::cosim::Trace;
-use twinseal_hdl::link::crc::CrcStep;
-use twinseal_hdl::link::deframe::{CobsDecoder, FrameCheck};
+use twinseal_hdl::link::crc::CrcRegister;
+use twinseal_hdl::link::deframe::{CLOCKS_PER_CHARACTER, CobsDecoder, FrameCheck};
 use twinseal_hdl::link::queue::PacketQueue;
 use twinseal_wire::cobs::{self, Step};
 use twinseal_wire::{
@@ -17,18 +17,39 @@ use twinseal_wire::{
 
 #[test]
 fn crc_is_that_of_the_wire() {
-    let mut uut = CrcStep::default();
+    let mut uut = CrcRegister::default();
     uut.connect_all();
+    let mut trace = Trace::of(&uut);
     let mut rng = Rng(1);
-    let mut crc = Crc32::new();
-    for _ in 0..2000 {
-        let byte = rng.next() as u8;
-        uut.state.next = u64::from(!crc.finish()).into();
-        uut.data.next = u64::from(byte).into();
-        settle(&mut uut);
-        crc = crc.push(byte);
-        assert_eq!(uut.after.val(), Bits::<32>::from(u64::from(!crc.finish())));
+    for len in 0..200 {
+        uut.clear.next = true;
+        tick!(uut, trace);
+        uut.clear.next = false;
+        let mut crc = Crc32::new();
+        uut.shift_out.next = false;
+        for byte in rng.bytes(len) {
+            crc = crc.push(byte);
+            for i in 0..8 {
+                uut.step.next = rng.one_in(9);
+                while !uut.step.next {
+                    tick!(uut, trace);
+                    uut.step.next = rng.one_in(2);
+                }
+                uut.data_bit.next = byte >> i & 1 == 1;
+                tick!(uut, trace);
+            }
+        }
+        uut.step.next = true;
+        uut.shift_out.next = true;
+        for i in 0..32 {
+            uut.data_bit.next = rng.one_in(2);
+            fall!(uut);
+            assert_eq!(uut.crc_bit.val(), crc.finish() >> i & 1 == 1, "bit {i} after {len} bytes");
+            tick!(uut, trace);
+        }
+        uut.step.next = false;
     }
+    verilated("crc", &uut, &trace);
 }
 
 #[test]
@@ -39,7 +60,10 @@ fn cobs_is_that_of_the_wire() {
     let mut golden = cobs::Decoder::new();
     let mut rng = Rng(2);
     let mut line = VecDeque::new();
-    for _ in 0..30_000 {
+    // The byte whose bits come, and how many came.
+    let (mut byte_out, mut bits_out) = (0, 8);
+    let mut gap = 0;
+    for _ in 0..200_000 {
         if line.is_empty() {
             // Long runs without a zero, so that blocks of 254 bytes occur.
             let len = rng.below(600);
@@ -57,7 +81,11 @@ fn cobs_is_that_of_the_wire() {
                 line.push_back(0);
             }
         }
-        let byte = if rng.one_in(4) { None } else { line.pop_front() };
+        gap += 1;
+        let byte = if gap < CLOCKS_PER_CHARACTER || rng.one_in(4) { None } else { line.pop_front() };
+        if byte.is_some() {
+            gap = 0;
+        }
         uut.valid.next = byte.is_some();
         uut.character.next = u64::from(byte.unwrap_or(0x55)).into();
         tick!(uut, trace);
@@ -69,6 +97,15 @@ fn cobs_is_that_of_the_wire() {
             (true, true, ..) => panic!("a byte and a delimiter"),
         };
         assert_eq!(got, byte.map_or(Step::Pending, |b| golden.push(b)));
+        if let Step::Byte(byte) = got {
+            assert_eq!(bits_out, 8);
+            (byte_out, bits_out) = (byte, 0);
+        } else if bits_out < 8 {
+            assert_eq!((uut.bit_valid.val(), uut.data_bit.val()), (true, byte_out >> bits_out & 1 == 1));
+            bits_out += 1;
+        } else {
+            assert!(!uut.bit_valid.val());
+        }
     }
     verilated("cobs decoder", &uut, &trace);
 }
@@ -97,6 +134,8 @@ impl Logic for Receiver {
         self.cobs.valid.next = self.valid.val();
         self.check.data.next = self.cobs.data.val();
         self.check.data_valid.next = self.cobs.data_valid.val();
+        self.check.data_bit.next = self.cobs.data_bit.val();
+        self.check.bit_valid.next = self.cobs.bit_valid.val();
         self.check.delimiter.next = self.cobs.delimiter.val();
         self.check.was_open.next = self.cobs.was_open.val();
         self.check.was_cut.next = self.cobs.was_cut.val();
@@ -126,6 +165,14 @@ impl Bench {
         uut.connect_all();
         let trace = Trace::of(&uut);
         Self { uut, trace, got: Vec::new(), bad: 0 }
+    }
+
+    /// A character and the clocks until the next may come; `pop` says in which of them a byte is taken from the queue.
+    fn character(&mut self, byte: u8, mut pop: impl FnMut() -> bool) {
+        self.clock(Some(byte), false, pop());
+        for _ in 1..CLOCKS_PER_CHARACTER {
+            self.clock(None, false, pop());
+        }
     }
 
     fn clock(&mut self, byte: Option<u8>, broken: bool, pop: bool) {
@@ -182,7 +229,7 @@ fn good_frames_come_out_and_spoilt_ones_leave_no_trace() {
             let is_broken = rng.one_in(1500);
             broken |= is_broken;
             bench.clock(None, is_broken, rng.one_in(2));
-            bench.clock(Some(byte), false, rng.one_in(2));
+            bench.character(byte, || rng.one_in(2));
             let frame = decoder.push(byte);
             if byte != 0 {
                 continue;
@@ -199,7 +246,7 @@ fn good_frames_come_out_and_spoilt_ones_leave_no_trace() {
             broken = false;
         }
     }
-    for _ in 0..RX_BUFFER_BYTES {
+    for _ in 0..2 * RX_BUFFER_BYTES {
         bench.clock(None, false, true);
     }
     assert!(expected.len() > 10_000 && expected_bad > 100, "{} {expected_bad}", expected.len());
@@ -234,11 +281,11 @@ fn lengths_that_lie_are_refused_even_with_a_right_crc() {
     for lie in lies {
         let line = sealed(lie);
         assert!(kept(&line).is_err());
-        line.iter().for_each(|&byte| bench.clock(Some(byte), false, true));
+        line.iter().for_each(|&byte| bench.character(byte, || true));
     }
     let longest = [[1, 2, 3, 0, 0, 2].as_slice(), &[7; MAX_PAYLOAD_BYTES]].concat();
-    sealed(&longest).iter().for_each(|&byte| bench.clock(Some(byte), false, true));
-    for _ in 0..RX_BUFFER_BYTES {
+    sealed(&longest).iter().for_each(|&byte| bench.character(byte, || true));
+    for _ in 0..2 * RX_BUFFER_BYTES {
         bench.clock(None, false, true);
     }
     assert_eq!(bench.bad, lies.len());
@@ -270,10 +317,10 @@ fn the_queue_holds_all_it_promises_and_drops_whole_frames_beyond() {
                 dropped += 1;
             }
             for byte in line {
-                bench.clock(Some(byte), false, false);
+                bench.character(byte, || false);
             }
         }
-        for _ in 0..RX_BUFFER_BYTES + 2 {
+        for _ in 0..2 * RX_BUFFER_BYTES + 2 {
             bench.clock(None, false, true);
         }
         assert!(dropped > 0);

@@ -3,15 +3,17 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use crate::SimError;
+use twinseal_puf::silicon::PowerUp;
+
 use crate::ffi::Machine;
+use crate::{Silicon, SimError};
 
 /// The board's clock in hertz, from `boards.toml`.
 pub const CLOCK_HZ: u32 = number(env!("TWINSEAL_CLOCK_HZ"));
 /// Bits per second on both lines, from `boards.toml`.
 pub const BAUD: u32 = number(env!("TWINSEAL_BAUD"));
-/// A board whose lines have both been quiet for this many cycles (11 ms of its time) has nothing more to say.
-/// Several times what the slowest request, the head of the largest tree, keeps it silent.
+/// A board whose lines have both been quiet for this many cycles (11 ms of its time) while its vault was at rest has
+/// nothing more to say. Several times what the slowest other request, the head of the largest tree, keeps it silent.
 pub const QUIET_CYCLES: u64 = 1 << 17;
 /// Bytes that may wait for the line to the board.
 pub const QUEUE_BYTES: usize = 4096;
@@ -20,6 +22,8 @@ pub const QUEUE_BYTES: usize = 4096;
 #[derive(Debug)]
 pub struct SimBoard {
     machine: Machine,
+    silicon: Silicon,
+    rings: PowerUp,
     /// Characters not yet on the line, each as ten levels.
     to_board: VecDeque<u16>,
     quiet: bool,
@@ -32,6 +36,8 @@ pub struct SimBoard {
 pub struct Usage {
     /// Clock cycles of the board.
     pub cycles: u64,
+    /// Samples of its rings.
+    pub samples: u64,
     /// Time this machine spent on them.
     pub spent: Duration,
 }
@@ -49,16 +55,29 @@ impl Usage {
 }
 
 impl SimBoard {
-    /// Powers a board on.
+    /// Powers on a board with a chip of its own, unlike any before: nothing enrolled on it can be opened on another.
     pub fn new() -> Result<Self, SimError> {
+        Self::with_silicon(Silicon::random()?)
+    }
+
+    /// Powers on a board with this chip, given by its seed or with power-up and condition.
+    pub fn with_silicon(silicon: impl Into<Silicon>) -> Result<Self, SimError> {
+        let silicon = silicon.into();
         Ok(Self {
             machine: Machine::new().ok_or(SimError::NoMemory)?,
+            rings: silicon.switched_on()?,
+            silicon,
             // The line has been at rest for a while when the first client comes.
             to_board: VecDeque::from([IDLE; 2]),
             quiet: false,
             line_errors: 0,
             usage: Usage::default(),
         })
+    }
+
+    /// Its chip, and how it was switched on.
+    pub fn silicon(&self) -> &Silicon {
+        &self.silicon
     }
 
     /// Queues bytes for the line to the board and returns how many fitted into [`QUEUE_BYTES`].
@@ -78,7 +97,8 @@ impl SimBoard {
         QUEUE_BYTES.saturating_sub(self.to_board.len())
     }
 
-    /// Nothing is queued and nothing can come any more until something is sent; see [`QUIET_CYCLES`].
+    /// Nothing is queued, the vault is at rest and nothing can come any more until something is sent; see
+    /// [`QUIET_CYCLES`].
     pub fn is_idle(&self) -> bool {
         self.quiet && self.to_board.is_empty()
     }
@@ -89,13 +109,26 @@ impl SimBoard {
     /// the board is idle.
     pub fn run(&mut self, max_cycles: u64, out: &mut [u8]) -> usize {
         let start = Instant::now();
-        let run = self.machine.run(max_cycles, QUIET_CYCLES, self.to_board.make_contiguous(), out);
-        self.to_board.drain(..run.taken);
-        self.quiet = run.quiet_clocks >= QUIET_CYCLES;
-        self.line_errors = run.line_errors;
-        self.usage.cycles += run.clocks;
+        let mut cycles = 0;
+        let given = loop {
+            let left = max_cycles - cycles;
+            let run = self.machine.run(left, QUIET_CYCLES, self.to_board.make_contiguous(), out);
+            self.to_board.drain(..run.taken);
+            self.quiet = run.quiet_clocks >= QUIET_CYCLES;
+            self.line_errors = run.line_errors;
+            cycles += run.clocks;
+            if run.sample_begins != 0 {
+                self.machine.set_steps(&self.rings.sample_steps(CLOCK_HZ));
+                self.usage.samples += 1;
+                if run.given == 0 {
+                    continue;
+                }
+            }
+            break run.given;
+        };
+        self.usage.cycles += cycles;
         self.usage.spent += start.elapsed();
-        run.given
+        given
     }
 
     /// Characters the board sent without a proper start or stop bit; zero unless the gateware is wrong.

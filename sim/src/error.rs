@@ -39,6 +39,28 @@ pub enum SimError {
     /// The signals that end the program could not be reserved.
     #[error("TSL-SIM-007: cannot wait for signals ({0}); start the program from an ordinary shell")]
     Signals(#[source] io::Error),
+    /// The operating system gives no randomness.
+    #[error("TSL-SIM-008: no randomness for a new chip ({0}); do not continue on this system")]
+    Random(#[source] getrandom::Error),
+    /// The file of a chip cannot be read or written.
+    #[error("TSL-SIM-009: cannot read or make the chip {path} ({source}); give --silicon a path in a writable folder")]
+    SiliconFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file of a chip is none.
+    #[error(
+        "TSL-SIM-010: {path} is not 64 hex digits; put back a copy of it, or move it away for a new chip with other keys"
+    )]
+    SiliconDamaged {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The silicon parameters, compiled in, are not what they should be.
+    #[error("TSL-SIM-011: {0}; run cargo test -p twinseal-puf")]
+    Silicon(#[source] twinseal_puf::Error),
 }
 
 impl SimError {
@@ -52,6 +74,10 @@ impl SimError {
             Self::Symlink { .. } => "TSL-SIM-005",
             Self::Answer(_) => "TSL-SIM-006",
             Self::Signals(_) => "TSL-SIM-007",
+            Self::Random(_) => "TSL-SIM-008",
+            Self::SiliconFile { .. } => "TSL-SIM-009",
+            Self::SiliconDamaged { .. } => "TSL-SIM-010",
+            Self::Silicon(_) => "TSL-SIM-011",
         }
     }
 }
@@ -72,6 +98,10 @@ mod tests {
             SimError::Symlink { path: PathBuf::new(), source: broken() },
             SimError::Answer(String::new()),
             SimError::Signals(broken()),
+            SimError::Random(getrandom::Error::UNSUPPORTED),
+            SimError::SiliconFile { path: PathBuf::new(), source: broken() },
+            SimError::SiliconDamaged { path: PathBuf::new() },
+            SimError::Silicon(twinseal_puf::Error::Silicon(String::new())),
         ];
         assert_eq!(all.iter().map(SimError::code).collect::<BTreeSet<_>>().len(), all.len());
         assert!(all.iter().all(|e| e.to_string().starts_with(e.code())));

@@ -26,6 +26,8 @@ pub(crate) struct Run {
     pub(crate) quiet_clocks: u64,
     /// Characters from the board without a start or a stop bit, since its creation.
     pub(crate) line_errors: u64,
+    /// Not zero if a sample of the rings begins in the next clock.
+    pub(crate) sample_begins: u64,
 }
 
 unsafe extern "C" {
@@ -41,6 +43,7 @@ unsafe extern "C" {
         output_len: usize,
         result: *mut Run,
     );
+    fn twinseal_board_set_steps(board: *mut Board, steps: *const u32, count: usize);
 }
 
 /// The Verilated model with a UART at its pins.
@@ -58,8 +61,9 @@ impl Machine {
         NonNull::new(unsafe { twinseal_board_new() }).map(Self)
     }
 
-    /// Runs for at most `max_clocks`, and less if `output` is full, if the board has spoken and paused, or if there is
-    /// nothing to send and both lines have been quiet for `quiet_limit`.
+    /// Runs for at most `max_clocks`, and less if `output` is full, if the board has spoken and paused, if a sample of the
+    /// rings begins, or if there is nothing to send, the vault is at rest and both lines have been quiet for
+    /// `quiet_limit`.
     ///
     /// A character of `input` is ten line levels, the first in bit 0.
     pub(crate) fn run(&mut self, max_clocks: u64, quiet_limit: u64, input: &[u16], output: &mut [u8]) -> Run {
@@ -78,6 +82,13 @@ impl Machine {
             );
         }
         run
+    }
+
+    /// Sets what every ring adds in a clock, in 2^-16 edges.
+    pub(crate) fn set_steps(&mut self, steps: &[u32]) {
+        // SAFETY: the pointer came from `twinseal_board_new` and is ours alone; the shim reads no more than it is given
+        // and writes no more than there is.
+        unsafe { twinseal_board_set_steps(self.0.as_ptr(), steps.as_ptr(), steps.len()) }
     }
 }
 

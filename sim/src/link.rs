@@ -3,12 +3,12 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use twinseal_driver::{Error, Link};
 
-use crate::SimBoard;
+use crate::{CLOCK_HZ, SimBoard};
 
 /// Cycles simulated between two looks at the clock on the wall: about a millisecond.
 const SLICE_CYCLES: u64 = 1 << 13;
@@ -25,6 +25,25 @@ pub struct SimLink {
     board: SimBoard,
     arrived: VecDeque<u8>,
     plug: Plug,
+    clock: BoardClock,
+}
+
+/// The time of the board at a [`SimLink`], in its clocks.
+#[derive(Clone, Debug, Default)]
+pub struct BoardClock {
+    cycles: Arc<AtomicU64>,
+}
+
+impl BoardClock {
+    /// Clocks since power-up.
+    pub fn cycles(&self) -> u64 {
+        self.cycles.load(Ordering::SeqCst)
+    }
+
+    /// Time since power-up, as a real board would have it.
+    pub fn elapsed(&self) -> Duration {
+        Duration::from_secs_f64(self.cycles() as f64 / f64::from(CLOCK_HZ))
+    }
 }
 
 /// The USB plug of a [`SimLink`], to be pulled in tests.
@@ -53,12 +72,23 @@ impl Plug {
 impl SimLink {
     /// Plugs `board` in.
     pub fn new(board: SimBoard) -> Self {
-        Self { board, arrived: VecDeque::new(), plug: Plug::default() }
+        Self { board, arrived: VecDeque::new(), plug: Plug::default(), clock: BoardClock::default() }
     }
 
     /// The plug, which keeps working when the link has been given away.
     pub fn plug(&self) -> Plug {
         self.plug.clone()
+    }
+
+    /// The board's clock, which can still be read when the link has been given away.
+    pub fn clock(&self) -> BoardClock {
+        self.clock.clone()
+    }
+
+    fn run(&mut self, out: &mut [u8]) -> usize {
+        let len = self.board.run(SLICE_CYCLES, out);
+        self.clock.cycles.store(self.board.usage().cycles, Ordering::SeqCst);
+        len
     }
 
     /// The board at the other end.
@@ -79,7 +109,7 @@ impl Link for SimLink {
             if Instant::now() >= deadline {
                 return Err(Error::Stalled { link: self.describe() });
             }
-            let len = self.board.run(SLICE_CYCLES, &mut out);
+            let len = self.run(&mut out);
             let kept = len.min(ARRIVED_BYTES - self.arrived.len());
             self.arrived.extend(&out[..kept]);
         }
@@ -91,7 +121,7 @@ impl Link for SimLink {
             return Ok(io::Read::read(&mut self.arrived, buffer).unwrap_or(0));
         }
         loop {
-            let len = self.board.run(SLICE_CYCLES, buffer);
+            let len = self.run(buffer);
             if len > 0 || buffer.is_empty() || self.board.is_idle() || Instant::now() >= deadline {
                 return Ok(len);
             }

@@ -258,3 +258,53 @@ impl<L: Link> Link for LyingLink<L> {
         format!("lying {}", self.inner.describe())
     }
 }
+
+/// A cable whose other end can be plugged into another board, or the same one after a reset, behind the host's back.
+pub struct SwapLink {
+    inner: Box<dyn Link>,
+    next: Swap,
+}
+
+/// The hand that swaps the board of a [`SwapLink`].
+#[derive(Clone, Default)]
+pub struct Swap(Arc<Mutex<Option<Box<dyn Link>>>>);
+
+impl Swap {
+    /// From the next byte on the host talks to `board`.
+    pub fn to(&self, board: Box<dyn Link>) {
+        *self.0.lock().unwrap() = Some(board);
+    }
+}
+
+impl SwapLink {
+    /// Plugged into `inner` first.
+    pub fn new(inner: Box<dyn Link>) -> (Self, Swap) {
+        let next = Swap::default();
+        (Self { inner, next: next.clone() }, next)
+    }
+
+    fn plugged(&mut self) -> &mut dyn Link {
+        if let Some(next) = self.next.0.lock().unwrap().take() {
+            self.inner = next;
+        }
+        &mut *self.inner
+    }
+}
+
+impl Link for SwapLink {
+    fn write_all(&mut self, bytes: &[u8], deadline: Instant) -> Result<(), Error> {
+        self.plugged().write_all(bytes, deadline)
+    }
+
+    fn read(&mut self, buffer: &mut [u8], deadline: Instant) -> Result<usize, Error> {
+        self.plugged().read(buffer, deadline)
+    }
+
+    fn discard_input(&mut self) -> Result<(), Error> {
+        self.plugged().discard_input()
+    }
+
+    fn describe(&self) -> String {
+        self.inner.describe()
+    }
+}

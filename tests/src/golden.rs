@@ -5,7 +5,9 @@ use std::time::Instant;
 use twinseal_driver::{Error, Link};
 use twinseal_hdl::golden::board::GoldenBoard;
 
-pub use twinseal_hdl::golden::board::Options;
+pub use twinseal_hdl::golden::board::{Options, Rings};
+
+use crate::vault::{Chip, Powered};
 
 /// A model board at the end of a cable without length. It answers at once or not at all, so no read ever waits.
 #[derive(Debug)]
@@ -48,5 +50,19 @@ impl Link for GoldenLink {
 
     fn describe(&self) -> String {
         "golden model".into()
+    }
+}
+
+/// A bench of two model boards that are `options` otherwise. The model tells no time.
+pub fn bench(options: Options) -> impl Fn(Chip) -> Option<Powered> {
+    let power_ups = std::cell::Cell::new(0);
+    move |chip| {
+        power_ups.set(power_ups.get() + 1);
+        let rings = match options.rings {
+            Rings::Still => Rings::Still,
+            Rings::Silicon { .. } => Rings::of_chip([chip as u8; 32], power_ups.get()),
+        };
+        let options = Options { rings, ..options };
+        Some(Powered { link: Box::new(GoldenLink::new(options)), twin: Some(options), clock: None })
     }
 }

@@ -2,6 +2,8 @@
 //! [`Link`](twinseal_driver::Link), [`board`] drives it through [`Board`](twinseal_driver::Board), [`provider`] asks any
 //! [`Provider`](twinseal_driver::Provider), software included. The files in `tests/` run them on each backend.
 //!
+//! [`vault`] has the frames of the vault, on boards it can switch on.
+//!
 //! A check that fails panics, as a test does; what was wrong is in the message.
 #![forbid(unsafe_code)]
 // This crate is tests, also where it is a library.
@@ -17,6 +19,7 @@ pub mod link;
 pub mod provider;
 mod raw;
 pub mod reference;
+pub mod vault;
 
 /// How much of the suite a backend can afford. The checks are the same; their ranges are not.
 #[derive(Clone, Debug)]
@@ -29,17 +32,47 @@ pub struct Budget {
     pub garbage: usize,
     /// After this long without a byte the board has nothing to say.
     pub patience: Duration,
+    /// As `patience`, for requests of the vault.
+    pub vault_patience: Duration,
+    /// Whether the board has rings that oscillate; not so in an image that was decompiled.
+    pub rings_run: bool,
+    /// Every how manieth bit of helper data is flipped.
+    pub flip_step: usize,
+    /// Refusals of a vault between two power-ups: each is held back twice as long as the one before, the eighth for 2.8 s
+    /// of the board's time.
+    pub refusals: usize,
+    /// Times 32 random bytes.
+    pub random_draws: usize,
 }
 
 impl Budget {
     /// Everything.
     pub fn full() -> Self {
-        Self { length_step: 1, vector_step: 1, garbage: 300, patience: Duration::from_secs(2) }
+        Self {
+            length_step: 1,
+            vector_step: 1,
+            garbage: 300,
+            patience: Duration::from_secs(2),
+            vault_patience: Duration::from_secs(120),
+            rings_run: true,
+            flip_step: 1,
+            refusals: 8,
+            random_draws: 64,
+        }
     }
 
     /// For a backend where a message takes tens of milliseconds and silence has to be waited out.
     pub fn slow() -> Self {
-        Self { length_step: 37, vector_step: 9, garbage: 12, patience: Duration::from_millis(500) }
+        Self {
+            length_step: 37,
+            vector_step: 9,
+            garbage: 12,
+            patience: Duration::from_millis(500),
+            flip_step: 200,
+            refusals: 2,
+            random_draws: 2,
+            ..Self::full()
+        }
     }
 
     /// Message lengths to try: the range in steps, and always the borders of blocks, frames and COBS groups.

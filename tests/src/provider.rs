@@ -32,6 +32,39 @@ pub fn run(provider: &Provider, budget: &Budget) {
     }
 }
 
+/// Runs the checks of keys and randomness alone.
+///
+/// # Panics
+/// If a check fails.
+pub fn secrets(provider: &Provider, budget: &Budget) {
+    for (name, check) in
+        [("derived keys", derived_keys as fn(&Provider, &Budget)), ("entropy", entropy), ("threads", key_threads)]
+    {
+        println!("provider: {name} of {provider:?}");
+        check(provider, budget);
+    }
+}
+
+/// Keys and hashes at the same time: on a board they share the engine.
+fn key_threads(provider: &Provider, _: &Budget) {
+    let key = provider.derive.derive(b"label").unwrap();
+    std::thread::scope(|scope| {
+        for seed in 0..4 {
+            let key = key.clone();
+            scope.spawn(move || {
+                let mut random = Random::new(50 + seed);
+                for _ in 0..8 {
+                    let len = random.below(1_500);
+                    let message = random.bytes(len);
+                    assert_eq!(provider.hash.hash(&message).unwrap(), sha256(&message));
+                    assert_eq!(provider.derive.derive(b"label").unwrap(), key);
+                    provider.entropy.fill(&mut [0; 40]).unwrap();
+                }
+            });
+        }
+    });
+}
+
 fn hashes(provider: &Provider, budget: &Budget) {
     let mut random = Random::new(11);
     for len in budget.lengths().chain([1_021, 1_022, 1_023, 10_000]) {
@@ -275,6 +308,9 @@ fn derived_keys(provider: &Provider, _: &Budget) {
             assert_eq!(derive.derive(b"one").unwrap(), one);
             assert_ne!(derive.derive(b"two").unwrap(), one);
             assert_ne!(derive.derive(b"").unwrap(), one);
+            assert_ne!(derive.derive(&[7; 128]).unwrap(), derive.derive(&[7; 127]).unwrap());
+            let error = derive.derive(&[7; 129]).unwrap_err();
+            assert!(matches!(error, Error::LabelTooLong { bytes: 129, max: 128 }), "{error}");
         }
     }
 }

@@ -31,6 +31,16 @@ pub fn hmac_sha256(key: &[u8], message: &[u8]) -> [u8; 32] {
     sha256(&[&pad(0x5c), &inner[..]].concat())
 }
 
+/// The key of `label` under `root`, as docs/decisions/0005-puf-and-vault.md has it.
+pub fn derived(root: &[u8], label: &[u8]) -> [u8; 32] {
+    hmac_sha256(root, &[&[2], label].concat())
+}
+
+/// The attestation of `challenge` under `root` by gateware that is `build_id`.
+pub fn attested(root: &[u8], build_id: u32, challenge: &[u8]) -> [u8; 32] {
+    hmac_sha256(root, &[&[3], &build_id.to_le_bytes()[..], challenge].concat())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,9 +1,10 @@
 //! 512 rings of LUTs and the two counters that read a pair of them (docs/decisions/0005-puf-and-vault.md).
 //!
 //! Pair `j` is ring `2 j` against ring `2 j + 1`: the same half of two tiles side by side. Bits 0 to 2 of the pair choose
-//! the tiles' columns, bit 3 the half, bits 4 to 7 the row. A ring has a row and a column enable at its first LUT, so only
-//! one pair runs and nothing is decoded ring by ring. What leaves a tile is the and of its two rings, an idle one being
-//! one, so that no loop is loaded by the way to the counters. Each side of the pair clocks a counter of its own.
+//! the tiles' columns, bit 3 the half, bits 4 to 7 the row. A ring has three enables at its first LUT (8 for the column, 8
+//! for the upper row bits, 4 for the lowest and the half), so only one pair runs and nothing is decoded ring by ring. A LUT
+//! of every tile ands its two rings, an idle one being one, and what up to two other tiles hand it: so no loop is loaded by
+//! the way to the counters, and the way costs no further LUT. Each side of the pair clocks a counter of its own.
 //!
 //! A simulated array has an accumulator in place of each counter, with a step for every ring.
 
@@ -125,25 +126,32 @@ impl Logic for Rings {
             Kind::Simulated(steps) => {
                 Verilog::Wrapper(Wrapper { code: simulated(steps), cores: String::new() })
             }
-            Kind::Placed(place) => Verilog::Wrapper(Wrapper { code: placed(place), cores: LUT.into() }),
+            Kind::Placed(place) => {
+                Verilog::Wrapper(Wrapper { code: placed(place), cores: PRIMITIVES.into() })
+            }
         }
     }
 }
 
-/// What yosys has to know of the primitive before `synth_ice40` brings its own.
-const LUT: &str = "
+/// What yosys has to know of the primitives before `synth_ice40` brings its own.
+const PRIMITIVES: &str = "
 (* blackbox *) module SB_LUT4(output O, input I0, input I1, input I2, input I3);
    parameter [15:0] LUT_INIT = 16'h0000;
 endmodule
+(* blackbox *) module SB_DFF(output Q, input C, input D);
+endmodule
 ";
 
-/// `steps` is public to Verilator: a virtual board puts its silicon there.
+/// `steps` is public to Verilator: a virtual board puts its silicon there. It has time to do so, with a new sample of every
+/// ring, in the clock in which `running` becomes high with `running_pair` zero: nothing has been added up yet.
 fn simulated(steps: &[u32]) -> String {
     let mut code = format!(
         "
 reg [31:0] steps [0:{}] /* verilator public_flat_rw */;
 reg [31:0] sum_first, sum_second;
-reg running, clearing;
+reg running /* verilator public_flat_rd */;
+wire [7:0] running_pair /* verilator public_flat_rd */ = pair;
+reg clearing;
 assign first = sum_first[31:{FRACTION_BITS}];
 assign second = sum_second[31:{FRACTION_BITS}];
 initial begin
@@ -175,24 +183,64 @@ end
     code
 }
 
+/// The tree that ands the tiles of one side: for every tile, the tiles whose ands it takes in, and the tile on top.
+///
+/// The middle tile of an area takes in the middles of its two halves, across the longer side, and so on down: every tile has
+/// a place in it, no LUT is added, and wires get shorter towards the leaves.
+fn tree() -> (Vec<Vec<usize>>, usize) {
+    fn top_of(mut area: Vec<usize>, children: &mut [Vec<usize>]) -> Option<usize> {
+        let (row, column) = (|tile: &usize| tile / COLUMN_PAIRS, |tile: &usize| tile % COLUMN_PAIRS);
+        let width = |at: &dyn Fn(&usize) -> usize| {
+            area.iter().map(at).max().unwrap_or(0) - area.iter().map(at).min().unwrap_or(0)
+        };
+        // Two columns are some three times as far apart as two rows.
+        if width(&row) > 3 * width(&column) {
+            area.sort_by_key(|tile| (row(tile), column(tile)));
+        } else {
+            area.sort_by_key(|tile| (column(tile), row(tile)));
+        }
+        let upper = area.split_off(area.len() / 2);
+        let (top, upper) = upper.split_first()?;
+        children[*top] =
+            [area, upper.to_vec()].into_iter().filter_map(|half| top_of(half, children)).collect();
+        Some(*top)
+    }
+    let mut children = vec![Vec::new(); ROWS * COLUMN_PAIRS];
+    let top = top_of((0..ROWS * COLUMN_PAIRS).collect(), &mut children);
+    (children, top.unwrap_or(0))
+}
+
 fn placed(place: &Place) -> String {
     let mut code = String::from(
         "
-reg [31:0] row;
-reg [7:0] column;
 reg clearing;
-always @(posedge clock) begin
-   row <= run ? 32'd1 << {pair[7:4], pair[3]} : 32'd0;
-   column <= 8'd1 << pair[2:0];
-   clearing <= clear;
-end
+always @(posedge clock) clearing <= clear;
 ",
     );
-    let tiles = ROWS * COLUMN_PAIRS;
-    for side in ["first", "second"] {
-        let _ = writeln!(code, "(* keep *) wire [{}:0] {side}_tile;", tiles - 1);
+    // A LUT and its flip-flop each: synthesis would take some of the bits out into resets, which need LUTs of their own.
+    for (name, lines, inputs) in [
+        ("column", 8, ["pair[0]", "pair[1]", "pair[2]", "1'b1"]),
+        ("row_high", 8, ["pair[5]", "pair[6]", "pair[7]", "1'b1"]),
+        ("row_low", 4, ["pair[3]", "pair[4]", "1'b0", "run"]),
+    ] {
+        let _ = writeln!(code, "wire [{0}:0] {name}, {name}_next;", lines - 1);
+        let [i0, i1, i2, i3] = inputs;
+        for line in 0..lines {
+            let _ = write!(
+                code,
+                "\
+(* keep *) SB_LUT4 #(.LUT_INIT(16'h{:04x})) {name}_{line}_lut (.O({name}_next[{line}]), .I0({i0}), .I1({i1}), .I2({i2}), .I3({i3}));
+SB_DFF {name}_{line}_register (.Q({name}[{line}]), .C(clock), .D({name}_next[{line}]));
+",
+                0x100 << line
+            );
+        }
     }
-    for tile in 0..tiles {
+    let (children, top) = tree();
+    for side in ["first", "second"] {
+        let _ = writeln!(code, "(* keep *) wire [{}:0] {side}_tile;", children.len() - 1);
+    }
+    for (tile, children) in children.iter().enumerate() {
         let (row, column) = (tile / COLUMN_PAIRS, tile % COLUMN_PAIRS);
         let (left, right) = place.columns[column];
         let y = usize::from(place.first_row) + row;
@@ -204,21 +252,28 @@ end
                     code,
                     "\
 (* keep *) wire {name}_a, {name}_b, {name}_c;
-{} SB_LUT4 #(.LUT_INIT(16'h7f7f)) {name}_0 (.O({name}_a), .I0({name}_c), .I1(row[{}]), .I2(column[{column}]), .I3(1'b0));
+{} SB_LUT4 #(.LUT_INIT(16'h7fff)) {name}_0 (.O({name}_a), .I0({name}_c), .I1(row_low[{}]), .I2(column[{column}]), .I3(row_high[{}]));
 {} SB_LUT4 #(.LUT_INIT(16'h5555)) {name}_1 (.O({name}_b), .I0({name}_a), .I1(1'b0), .I2(1'b0), .I3(1'b0));
 {} SB_LUT4 #(.LUT_INIT(16'h5555)) {name}_2 (.O({name}_c), .I0({name}_b), .I1(1'b0), .I2(1'b0), .I3(1'b0));
 ",
                     bel(0),
-                    2 * row + half,
+                    2 * (row % 2) + half,
+                    row / 2,
                     bel(1),
                     bel(2)
                 );
             }
             let name = format!("{side}_{tile}");
+            let below = |at: usize| match children.get(at) {
+                Some(child) => format!("{side}_tile[{child}]"),
+                None => "1'b1".into(),
+            };
             let _ = writeln!(
                 code,
-                "(* keep, BEL = \"X{x}/Y{y}/lc6\" *) SB_LUT4 #(.LUT_INIT(16'h8888)) {name}_and \
-                 (.O({side}_tile[{tile}]), .I0({name}_0_c), .I1({name}_1_c), .I2(1'b0), .I3(1'b0));"
+                "(* keep, BEL = \"X{x}/Y{y}/lc6\" *) SB_LUT4 #(.LUT_INIT(16'h8000)) {name}_and \
+                 (.O({side}_tile[{tile}]), .I0({name}_0_c), .I1({name}_1_c), .I2({}), .I3({}));",
+                below(0),
+                below(1)
             );
         }
     }
@@ -226,7 +281,7 @@ end
         let _ = write!(
             code,
             "
-wire {side}_ring = &{side}_tile;
+wire {side}_ring = {side}_tile[{top}];
 reg [15:0] {side}_count;
 assign {side} = {side}_count;
 always @(posedge {side}_ring or posedge clearing)
@@ -236,4 +291,27 @@ always @(posedge {side}_ring or posedge clearing)
         );
     }
     code
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_tile_is_once_in_the_tree_and_near_the_one_above() {
+        let (children, top) = tree();
+        let mut above = vec![None; children.len()];
+        for (tile, below) in children.iter().enumerate() {
+            assert!(below.len() <= 2);
+            for child in below {
+                assert_eq!(above[*child].replace(tile), None, "{child}");
+            }
+        }
+        for tile in 0..children.len() {
+            let way = std::iter::successors(Some(tile), |t| above[*t]).take(100);
+            let way: Vec<usize> = way.collect();
+            assert_eq!(way.last(), Some(&top));
+            assert!(way.len() <= 8, "{way:?}");
+        }
+    }
 }

@@ -1,7 +1,8 @@
 //! Verilog to bitstream: yosys, nextpnr, icepack.
 //!
 //! Everything runs inside one folder and names files relative to it, so the same tools make the same bytes wherever the
-//! folder lies. Missed timing, an inferred latch or any complaint with an exit code leaves no image.
+//! folder lies. Missed timing, an inferred latch, rings that are not alike or any complaint with an exit code leaves no
+//! image.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -10,6 +11,7 @@ use std::process::Command;
 
 use serde::{Deserialize, Serialize};
 
+use super::loops::{self, Loops};
 use super::nextpnr::Report;
 use super::tool;
 use crate::Error;
@@ -29,6 +31,8 @@ pub struct Built {
     pub image: Vec<u8>,
     /// Of the device.
     pub usage: Usage,
+    /// The rings, if the board has any.
+    pub rings: Option<Loops>,
     /// The commands, in order.
     pub steps: Vec<String>,
 }
@@ -78,7 +82,7 @@ pub fn pin_constraints(board: &Board) -> String {
 ///
 /// # Errors
 /// [`Error::NoBitstream`] for a board that is only simulated; [`Error::MissedTiming`] if the design is too slow for the
-/// board's clock; [`Error::ToolFailed`] and [`Error::ToolMissing`] for everything else a tool may have.
+/// board's clock; [`Error::Rings`] if the board has rings and they are not alike; [`Error::ToolFailed`] and [`Error::ToolMissing`] for everything else a tool may have.
 pub fn build(verilog: &str, board: &Board, dir: &Path) -> Result<Built, Error> {
     let (Some(device), Some(package)) = (&board.device, &board.package) else {
         return Err(Error::NoBitstream { title: board.title.clone() });
@@ -87,7 +91,7 @@ pub fn build(verilog: &str, board: &Board, dir: &Path) -> Result<Built, Error> {
         return Err(Error::NoBitstream { title: board.title.clone() });
     }
     std::fs::create_dir_all(dir).map_err(|source| Error::File { path: dir.to_owned(), source })?;
-    for stale in ["top.json", "top.asc", "top.bin", "report.json"] {
+    for stale in ["top.json", "top.asc", "top.bin", "top.sdf", "report.json"] {
         let _ = std::fs::remove_file(dir.join(stale));
     }
     tool::write(&dir.join("top.v"), verilog)?;
@@ -95,16 +99,23 @@ pub fn build(verilog: &str, board: &Board, dir: &Path) -> Result<Built, Error> {
 
     let target_mhz = f64::from(board.clock_hz) / 1e6;
     let seed = board.seed.unwrap_or(DEFAULT_SEED);
-    let route = format!(
+    let mut route = format!(
         "--{device} --package {package} --json top.json --pcf top.pcf --asc top.asc --report report.json \
          --freq {target_mhz} --seed {seed} --quiet"
     );
+    if board.has_rings() {
+        route.push_str(" --ignore-loops --sdf top.sdf");
+    }
     let commands = [
         ("yosys", vec!["-q", "-p", SYNTHESIS]),
         ("nextpnr-ice40", route.split_whitespace().collect()),
         ("icepack", vec!["top.asc", "top.bin"]),
     ];
+    let mut rings = None;
     for (program, args) in &commands {
+        if *program == "icepack" && board.has_rings() {
+            rings = Some(loops::check(dir)?);
+        }
         tool::run(Command::new(program).args(args).current_dir(dir)).map_err(|error| {
             // nextpnr writes its report even when it fails on timing.
             usage(dir, target_mhz).err().filter(|e| matches!(e, Error::MissedTiming { .. })).unwrap_or(error)
@@ -113,6 +124,7 @@ pub fn build(verilog: &str, board: &Board, dir: &Path) -> Result<Built, Error> {
     Ok(Built {
         image: tool::read(&dir.join("top.bin"))?,
         usage: usage(dir, target_mhz)?,
+        rings,
         steps: commands.iter().map(|(program, args)| tool::shell(program, args)).collect(),
     })
 }

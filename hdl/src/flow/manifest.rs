@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use twinseal_wire::{MAP_HASH, WIRE_VERSION};
 
 use super::build::{self, Built, Usage};
+use super::loops::Loops;
 use super::tool;
 use crate::top::boards::Board;
 use crate::{Error, golden::sha256::sha256, top};
@@ -28,6 +29,8 @@ pub struct Entry {
     pub sources: Sources,
     /// What it takes of the device.
     pub usage: Usage,
+    /// The rings, if the board has any.
+    pub rings: Option<Loops>,
     /// Versions, by name.
     pub tools: BTreeMap<String, String>,
     /// What `command` ran, in order.
@@ -51,6 +54,9 @@ pub struct Sources {
     pub clock_hz: u32,
     /// For place and route.
     pub seed: u32,
+    /// What the `ENGINES` register names.
+    #[serde(default)]
+    pub engines: Vec<String>,
     /// By port.
     pub pins: BTreeMap<String, String>,
 }
@@ -70,6 +76,7 @@ impl Sources {
             package,
             clock_hz: board.clock_hz,
             seed: board.seed.unwrap_or(build::DEFAULT_SEED),
+            engines: board.engines,
             pins: board.pins,
         })
     }
@@ -90,6 +97,7 @@ impl Sources {
         compare("package", &self.package, &now.package);
         compare("clock_hz", &self.clock_hz, &now.clock_hz);
         compare("seed", &self.seed, &now.seed);
+        compare("engines", &self.engines, &now.engines);
         compare("pins", &self.pins, &now.pins);
         (!changes.is_empty()).then(|| changes.join(", "))
     }
@@ -99,13 +107,15 @@ impl Sources {
 pub fn bitstream(name: &str, build_dir: &Path, bitstreams: &Path) -> Result<Entry, Error> {
     let sources = Sources::current(name)?;
     let tools = build::tools()?;
-    let Built { image, usage, steps } = build::build(&top::verilog(name)?, &Board::named(name)?, build_dir)?;
+    let Built { image, usage, rings, steps } =
+        build::build(&top::verilog(name)?, &Board::named(name)?, build_dir)?;
     let entry = Entry {
         image: format!("{name}.bin"),
         sha256: hex(&sha256(&image)),
         command: format!("twinseal-hdl bitstream --board {name}"),
         sources,
         usage,
+        rings,
         tools,
         steps,
     };

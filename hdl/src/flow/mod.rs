@@ -4,6 +4,7 @@ pub mod bench;
 pub mod build;
 pub mod document;
 pub mod image;
+pub mod loops;
 pub mod manifest;
 mod nextpnr;
 pub mod tool;

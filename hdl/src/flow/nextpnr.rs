@@ -8,6 +8,9 @@ use serde::Deserialize;
 use super::tool;
 use crate::Error;
 
+/// In the name of a clock that is a ring: `core.rings.first_tile[64]` or a net made of it.
+const RING_CLOCK: &str = "_ring";
+
 #[derive(Deserialize)]
 pub(super) struct Report {
     fmax: BTreeMap<String, Fmax>,
@@ -37,9 +40,19 @@ impl Report {
         Ok(report)
     }
 
-    /// What the slowest clock can run at.
+    /// What the slowest clock can run at, those of the rings' counters aside.
     pub(super) fn fmax_mhz(&self) -> f64 {
-        self.fmax.values().map(|f| f.achieved).fold(f64::INFINITY, f64::min)
+        self.slowest(|clock| !clock.contains(RING_CLOCK))
+    }
+
+    /// What the slower of the rings' counters can run at; infinite if there are none.
+    pub(super) fn counter_mhz(&self) -> f64 {
+        self.slowest(|clock| clock.contains(RING_CLOCK))
+    }
+
+    fn slowest(&self, among: impl Fn(&str) -> bool) -> f64 {
+        let clocks = self.fmax.iter().filter(|(name, _)| among(name));
+        clocks.map(|(_, f)| f.achieved).fold(f64::INFINITY, f64::min)
     }
 
     /// How many cells of the type `name` are used.

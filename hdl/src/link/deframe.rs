@@ -5,7 +5,10 @@ use rust_hdl_core::prelude::*;
 use rust_hdl_widgets::prelude::*;
 use twinseal_wire::{CRC_BYTES, HEADER_BYTES, MAX_PAYLOAD_BYTES};
 
-use super::crc::{CRC_INIT, CRC_RESIDUE, CrcStep};
+use super::crc::CrcRegister;
+
+/// Fewest clocks from one character to the next: a byte's bits go to the CRC one by one.
+pub const CLOCKS_PER_CHARACTER: usize = 10;
 
 /// Undoes COBS; the gateware twin of [`twinseal_wire::cobs::Decoder`]. All outputs come one clock after `valid`.
 #[derive(LogicBlock, Default)]
@@ -14,12 +17,16 @@ pub struct CobsDecoder {
     pub clock: Signal<In, Clock>,
     /// A character from the line.
     pub character: Signal<In, Bits<8>>,
-    /// `character` is new.
+    /// `character` is new; [`CLOCKS_PER_CHARACTER`] clocks or more after the last.
     pub valid: Signal<In, Bit>,
-    /// A byte of the frame.
+    /// A byte of the frame, while `data_valid`.
     pub data: Signal<Out, Bits<8>>,
     /// `data` is new.
     pub data_valid: Signal<Out, Bit>,
+    /// In the clocks after `data_valid`: the byte's bits, least significant first.
+    pub data_bit: Signal<Out, Bit>,
+    /// `data_bit` is one of the eight.
+    pub bit_valid: Signal<Out, Bit>,
     /// A delimiter came.
     pub delimiter: Signal<Out, Bit>,
     /// With `delimiter`: something stood between it and the delimiter before.
@@ -28,14 +35,18 @@ pub struct CobsDecoder {
     pub was_cut: Signal<Out, Bit>,
     /// Bytes left in the current block.
     left: DFF<Bits<8>>,
-    code_down: Signal<Local, Bits<8>>,
-    left_down: Signal<Local, Bits<8>>,
+    in_block: Signal<Local, Bit>,
+    left_before: Signal<Local, Bits<8>>,
+    left_after: Signal<Local, Bits<8>>,
     /// The block just ended stands for a zero if another follows.
     zero_due: DFF<Bit>,
     /// A code byte was seen since the delimiter.
     open: DFF<Bit>,
     out: DFF<Bits<8>>,
     out_valid: DFF<Bit>,
+    /// Bits of `out` still to come.
+    bits: DFF<Bits<4>>,
+    bits_down: Signal<Local, Bits<4>>,
     out_delimiter: DFF<Bit>,
     out_open: DFF<Bit>,
     out_cut: DFF<Bit>,
@@ -44,26 +55,39 @@ pub struct CobsDecoder {
 impl Logic for CobsDecoder {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, left, zero_due, open, out, out_valid, out_delimiter, out_open, out_cut);
-        self.code_down.next = self.character.val() - 1;
-        self.left_down.next = self.left.q.val() - 1;
+        dff_setup!(self, clock, left, zero_due, open, out, out_valid, bits, out_delimiter, out_open, out_cut);
+        self.in_block.next = self.left.q.val().any();
+        self.left_before.next = self.character.val();
+        if self.in_block.val() {
+            self.left_before.next = self.left.q.val();
+        }
+        self.left_after.next = self.left_before.val() - 1;
+        self.bits_down.next = self.bits.q.val() - 1;
+        self.data_bit.next = self.out.q.val().get_bit(0);
+        self.bit_valid.next = self.bits.q.val().any();
+        if self.bit_valid.val() {
+            self.bits.d.next = self.bits_down.val();
+            self.out.d.next = self.out.q.val() >> 1;
+        }
+        if self.out_valid.q.val() {
+            self.bits.d.next = 8.into();
+        }
         self.out_valid.d.next = false;
         self.out_delimiter.d.next = false;
+        self.out_open.d.next = self.open.q.val();
+        self.out_cut.d.next = self.in_block.val();
         if self.valid.val() {
+            self.left.d.next = self.left_after.val();
+            self.out.d.next = 0.into();
             if !self.character.val().any() {
                 self.out_delimiter.d.next = true;
-                self.out_open.d.next = self.open.q.val();
-                self.out_cut.d.next = self.left.q.val().any();
                 self.left.d.next = 0.into();
                 self.zero_due.d.next = false;
                 self.open.d.next = false;
-            } else if self.left.q.val().any() {
-                self.left.d.next = self.left_down.val();
+            } else if self.in_block.val() {
                 self.out.d.next = self.character.val();
                 self.out_valid.d.next = true;
             } else {
-                self.left.d.next = self.code_down.val();
-                self.out.d.next = 0.into();
                 self.out_valid.d.next = self.zero_due.q.val();
                 self.zero_due.d.next = !self.character.val().all();
                 self.open.d.next = true;
@@ -89,6 +113,10 @@ pub struct FrameCheck {
     /// From [`CobsDecoder`].
     pub data_valid: Signal<In, Bit>,
     /// From [`CobsDecoder`].
+    pub data_bit: Signal<In, Bit>,
+    /// From [`CobsDecoder`].
+    pub bit_valid: Signal<In, Bit>,
+    /// From [`CobsDecoder`].
     pub delimiter: Signal<In, Bit>,
     /// From [`CobsDecoder`].
     pub was_open: Signal<In, Bit>,
@@ -102,35 +130,26 @@ pub struct FrameCheck {
     pub keep: Signal<Out, Bit>,
     /// Everything written since the last verdict is to be forgotten, and counted as one bad frame.
     pub forget: Signal<Out, Bit>,
-    /// Header bytes so far.
-    header: DFF<Bits<3>>,
-    header_up: Signal<Local, Bits<3>>,
+    /// Bytes of header and CRC so far.
+    place: DFF<Bits<4>>,
+    place_up: Signal<Local, Bits<4>>,
     in_header: Signal<Local, Bit>,
-    length_low: DFF<Bits<8>>,
-    low: Signal<Local, Bits<16>>,
-    high: Signal<Local, Bits<16>>,
-    high_shifted: Signal<Local, Bits<16>>,
-    length: Signal<Local, Bits<16>>,
     /// Payload bytes to come.
     payload: DFF<Bits<10>>,
     payload_down: Signal<Local, Bits<10>>,
     in_payload: Signal<Local, Bit>,
-    /// CRC bytes so far.
-    tail: DFF<Bits<3>>,
-    tail_up: Signal<Local, Bits<3>>,
+    length_low: Signal<Local, Bits<10>>,
+    length_high: Signal<Local, Bits<10>>,
+    too_long: Signal<Local, Bit>,
+    /// The byte whose bits come is one of the CRC.
+    in_crc: DFF<Bit>,
+    crc: CrcRegister,
     bad: DFF<Bit>,
-    crc: DFFWithInit<Bits<32>>,
-    crc_step: CrcStep,
-    complete: Signal<Local, Bit>,
-    wanted: Signal<Local, Bit>,
     good: Signal<Local, Bit>,
-    crc_init: Constant<Bits<32>>,
-    crc_residue: Constant<Bits<32>>,
-    header_bytes: Constant<Bits<3>>,
-    length_low_at: Constant<Bits<3>>,
-    length_high_at: Constant<Bits<3>>,
-    crc_bytes: Constant<Bits<3>>,
-    max_payload: Constant<Bits<16>>,
+    header_bytes: Constant<Bits<4>>,
+    length_low_at: Constant<Bits<4>>,
+    length_high_at: Constant<Bits<4>>,
+    all_bytes: Constant<Bits<4>>,
 }
 
 impl Default for FrameCheck {
@@ -139,6 +158,8 @@ impl Default for FrameCheck {
             clock: Default::default(),
             data: Default::default(),
             data_valid: Default::default(),
+            data_bit: Default::default(),
+            bit_valid: Default::default(),
             delimiter: Default::default(),
             was_open: Default::default(),
             was_cut: Default::default(),
@@ -146,93 +167,82 @@ impl Default for FrameCheck {
             write: Default::default(),
             keep: Default::default(),
             forget: Default::default(),
-            header: Default::default(),
-            header_up: Default::default(),
+            place: Default::default(),
+            place_up: Default::default(),
             in_header: Default::default(),
-            length_low: Default::default(),
-            low: Default::default(),
-            high: Default::default(),
-            high_shifted: Default::default(),
-            length: Default::default(),
             payload: Default::default(),
             payload_down: Default::default(),
             in_payload: Default::default(),
-            tail: Default::default(),
-            tail_up: Default::default(),
+            length_low: Default::default(),
+            length_high: Default::default(),
+            too_long: Default::default(),
+            in_crc: Default::default(),
+            crc: Default::default(),
             bad: Default::default(),
-            crc: DFFWithInit::new(CRC_INIT.into()),
-            crc_step: Default::default(),
-            complete: Default::default(),
-            wanted: Default::default(),
             good: Default::default(),
-            crc_init: Constant::new(CRC_INIT.into()),
-            crc_residue: Constant::new(CRC_RESIDUE.into()),
             header_bytes: Constant::new((HEADER_BYTES as u64).into()),
             length_low_at: Constant::new((HEADER_BYTES as u64 - 2).into()),
             length_high_at: Constant::new((HEADER_BYTES as u64 - 1).into()),
-            crc_bytes: Constant::new((CRC_BYTES as u64).into()),
-            max_payload: Constant::new((MAX_PAYLOAD_BYTES as u64).into()),
+            all_bytes: Constant::new(((HEADER_BYTES + CRC_BYTES) as u64).into()),
         }
     }
 }
 
+/// `too_long` is made for this.
+const _: () = assert!(MAX_PAYLOAD_BYTES == 1 << 9);
+
 impl Logic for FrameCheck {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, header, length_low, payload, tail, bad, crc);
-        self.crc_step.state.next = self.crc.q.val();
-        self.crc_step.data.next = self.data.val();
-        self.header_up.next = self.header.q.val() + 1;
+        dff_setup!(self, clock, place, payload, in_crc, bad);
+        clock!(self, clock, crc);
+        self.place_up.next = self.place.q.val() + 1;
         self.payload_down.next = self.payload.q.val() - 1;
-        self.tail_up.next = self.tail.q.val() + 1;
-        self.low.next = bit_cast::<16, 8>(self.length_low.q.val());
-        self.high.next = bit_cast::<16, 8>(self.data.val());
-        self.high_shifted.next = self.high.val() << 8;
-        self.length.next = self.high_shifted.val() | self.low.val();
-        self.in_header.next = self.header.q.val() != self.header_bytes.val();
-        self.in_payload.next = self.payload.q.val().any();
-        self.wanted.next = self.in_header.val() || self.in_payload.val();
-        self.complete.next = !self.in_header.val() && !self.in_payload.val();
-        self.good.next = self.complete.val()
-            && (self.tail.q.val() == self.crc_bytes.val())
-            && (self.crc.q.val() == self.crc_residue.val())
-            && !self.bad.q.val()
-            && !self.was_cut.val();
+        self.length_low.next = bit_cast::<10, 8>(self.data.val());
+        self.length_high.next = self.length_low.val() << 8;
+        self.too_long.next = (self.data.val() >> 2).any()
+            || (self.data.val().get_bit(1)
+                && (self.data.val().get_bit(0) || self.payload.q.val().get_bits::<8>(0).any()));
+        self.in_header.next = self.place.q.val() < self.header_bytes.val();
+        self.in_payload.next = (self.place.q.val() == self.header_bytes.val()) && self.payload.q.val().any();
+        self.good.next =
+            (self.place.q.val() == self.all_bytes.val()) && !self.bad.q.val() && !self.was_cut.val();
+        self.crc.data_bit.next = self.data_bit.val();
+        self.crc.step.next = self.bit_valid.val();
+        self.crc.shift_out.next = self.in_crc.q.val();
+        self.crc.clear.next = self.delimiter.val();
         self.write.next = false;
         self.keep.next = false;
         self.forget.next = false;
+        if self.bit_valid.val() && self.in_crc.q.val() && (self.data_bit.val() != self.crc.crc_bit.val()) {
+            self.bad.d.next = true;
+        }
         if self.data_valid.val() {
-            self.crc.d.next = self.crc_step.after.val();
-            if self.wanted.val() {
-                self.write.next = !self.bad.q.val();
+            self.in_crc.d.next = !self.in_header.val() && !self.in_payload.val();
+            self.write.next = (self.in_header.val() || self.in_payload.val()) && !self.bad.q.val();
+            if self.place.q.val() == self.length_low_at.val() {
+                self.payload.d.next = self.length_low.val();
             }
-            if self.in_header.val() {
-                self.header.d.next = self.header_up.val();
-                if self.header.q.val() == self.length_low_at.val() {
-                    self.length_low.d.next = self.data.val();
+            if self.place.q.val() == self.length_high_at.val() {
+                self.payload.d.next = self.length_high.val() | self.payload.q.val();
+                if self.too_long.val() {
+                    self.bad.d.next = true;
                 }
-                if self.header.q.val() == self.length_high_at.val() {
-                    self.payload.d.next = self.length.val().get_bits::<10>(0);
-                    if self.length.val() > self.max_payload.val() {
-                        self.bad.d.next = true;
-                    }
-                }
-            } else if self.in_payload.val() {
+            }
+            if self.in_payload.val() {
                 self.payload.d.next = self.payload_down.val();
-            } else if self.tail.q.val() == self.crc_bytes.val() {
+            } else if self.place.q.val() == self.all_bytes.val() {
                 self.bad.d.next = true;
             } else {
-                self.tail.d.next = self.tail_up.val();
+                self.place.d.next = self.place_up.val();
             }
         }
         if self.delimiter.val() {
             self.keep.next = self.was_open.val() && self.good.val();
             self.forget.next = (self.was_open.val() && !self.good.val()) || self.bad.q.val();
-            self.header.d.next = 0.into();
+            self.place.d.next = 0.into();
             self.payload.d.next = 0.into();
-            self.tail.d.next = 0.into();
             self.bad.d.next = false;
-            self.crc.d.next = self.crc_init.val();
         }
         if self.broken.val() {
             self.bad.d.next = true;

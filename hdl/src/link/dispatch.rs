@@ -5,7 +5,7 @@ use rust_hdl_core::prelude::*;
 use rust_hdl_widgets::prelude::*;
 use twinseal_wire::{
     HEADER_BYTES, MAX_RESPONSE_BYTES, RESPONSE_BIT, WIRE_VERSION, engines, hash_flags, merkle_flags, opcode,
-    status,
+    status, vault,
 };
 
 use crate::engine::command;
@@ -16,13 +16,15 @@ enum DispatchState {
     Header,
     Check,
     Address,
-    Value,
     Register,
+    Value,
     Flags,
     Permit,
     Step,
     Result,
     Digest,
+    VaultStart,
+    Vault,
     Drain,
     RespondHeader,
     RespondPayload,
@@ -39,14 +41,14 @@ enum StepState {
     End,
 }
 
-/// What the payload of the response is.
+/// Where the payload of the response comes from.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, LogicState)]
 enum ReplyState {
-    Empty,
     Version,
     Word,
     Echo,
     Digest,
+    Vault,
 }
 
 /// The dispatcher.
@@ -68,18 +70,24 @@ pub struct Dispatcher {
     pub reply_finish: Signal<Out, Bit>,
     /// From the framer.
     pub reply_ready: Signal<In, Bit>,
-    /// To the register file.
-    pub address: Signal<Out, Bits<16>>,
+    /// To the register file, with the byte at the head of the queue.
+    pub register_set_low: Signal<Out, Bit>,
+    /// To the register file, with the byte at the head of the queue.
+    pub register_set_high: Signal<Out, Bit>,
     /// From the register file.
-    pub value: Signal<In, Bits<32>>,
+    pub register_known: Signal<In, Bit>,
     /// From the register file.
-    pub known: Signal<In, Bit>,
+    pub register_writable: Signal<In, Bit>,
     /// From the register file.
-    pub writable: Signal<In, Bit>,
+    pub register_value: Signal<In, Bits<8>>,
     /// To the register file.
-    pub write: Signal<Out, Bit>,
+    pub register_advance: Signal<Out, Bit>,
+    /// To the register file, with the byte at the head of the queue.
+    pub register_write: Signal<Out, Bit>,
     /// To the register file.
-    pub write_value: Signal<Out, Bits<32>>,
+    pub register_hold: Signal<Out, Bit>,
+    /// From the register file.
+    pub register_counting: Signal<In, Bit>,
     /// A request is about to be carried out.
     pub count_ok: Signal<Out, Bit>,
     /// To the hashing engine.
@@ -100,6 +108,28 @@ pub struct Dispatcher {
     pub engine_refused: Signal<In, Bit>,
     /// From the hashing engine.
     pub engine_full: Signal<In, Bit>,
+    /// To the vault: carry out `vault_request`.
+    pub vault_start: Signal<Out, Bit>,
+    /// To the vault: the opcode's lower bits.
+    pub vault_request: Signal<Out, Bits<3>>,
+    /// To the vault: payload bytes of the request, until its first pop.
+    pub vault_length: Signal<Out, Bits<10>>,
+    /// From the vault: drop the byte at the head of the queue.
+    pub vault_pop: Signal<In, Bit>,
+    /// From the vault: not done with the last request.
+    pub vault_busy: Signal<In, Bit>,
+    /// From the vault: status and length are valid.
+    pub vault_answered: Signal<In, Bit>,
+    /// From the vault.
+    pub vault_status: Signal<In, Bits<8>>,
+    /// From the vault.
+    pub vault_reply_length: Signal<In, Bits<8>>,
+    /// From the vault.
+    pub vault_reply: Signal<In, Bits<8>>,
+    /// From the vault.
+    pub vault_reply_valid: Signal<In, Bit>,
+    /// To the vault.
+    pub vault_reply_taken: Signal<Out, Bit>,
 
     state: DFF<DispatchState>,
     /// Counts bytes within a state.
@@ -113,22 +143,17 @@ pub struct Dispatcher {
     is_echo: Signal<Local, Bit>,
     is_hash: Signal<Local, Bit>,
     is_merkle: Signal<Local, Bit>,
+    is_vault: Signal<Local, Bit>,
+    /// What the payload length must be, where it must be one thing.
+    exact_length: Signal<Local, Bits<10>>,
     length_ok: Signal<Local, Bit>,
     /// Payload bytes still in the queue.
     left: DFF<Bits<10>>,
     left_down: Signal<Local, Bits<10>>,
     length_byte: Signal<Local, Bits<10>>,
     length_high: Signal<Local, Bits<10>>,
-    place: DFF<Bits<16>>,
-    place_wide: Signal<Local, Bits<16>>,
-    place_top: Signal<Local, Bits<16>>,
-    place_down: Signal<Local, Bits<16>>,
-    word: DFF<Bits<32>>,
-    word_wide: Signal<Local, Bits<32>>,
-    word_top: Signal<Local, Bits<32>>,
-    word_down: Signal<Local, Bits<32>>,
 
-    flags: DFF<Bits<8>>,
+    flags: DFF<Bits<4>>,
     undefined: Signal<Local, Bit>,
     wants_begin: Signal<Local, Bit>,
     wants_leaf_begin: Signal<Local, Bit>,
@@ -144,16 +169,18 @@ pub struct Dispatcher {
     wanted: Signal<Local, Bit>,
     issue: Signal<Local, Bit>,
 
-    status: DFF<Bits<8>>,
+    status: DFF<Bits<4>>,
     reply: DFF<ReplyState>,
-    reply_length: Signal<Local, Bits<8>>,
     /// Payload bytes of the response to come.
-    to_send: DFF<Bits<8>>,
-    to_send_down: Signal<Local, Bits<8>>,
+    to_send: DFF<Bits<7>>,
+    to_send_down: Signal<Local, Bits<7>>,
+    reply_length: Signal<Local, Bits<8>>,
+    status_wide: Signal<Local, Bits<8>>,
     digest_at: DFF<Bits<5>>,
     digest_up: Signal<Local, Bits<5>>,
-    /// The engine has seen `digest_at` for a clock.
+    /// Register file or engine have seen what byte is wanted for a clock.
     settled: DFF<Bit>,
+    can_send: Signal<Local, Bit>,
     sent: Signal<Local, Bit>,
 
     wire_version: Constant<Bits<8>>,
@@ -164,26 +191,37 @@ pub struct Dispatcher {
     op_echo: Constant<Bits<8>>,
     op_hash: Constant<Bits<8>>,
     op_merkle: Constant<Bits<8>>,
+    op_enrol: Constant<Bits<8>>,
+    op_open: Constant<Bits<8>>,
+    op_close: Constant<Bits<8>>,
+    op_derive: Constant<Bits<8>>,
+    op_attest: Constant<Bits<8>>,
+    op_entropy: Constant<Bits<8>>,
     has_hash: Constant<Bit>,
     has_merkle: Constant<Bit>,
+    has_vault: Constant<Bit>,
+    has_entropy: Constant<Bit>,
     max_echo: Constant<Bits<10>>,
-    digest_bytes: Constant<Bits<8>>,
-    st_ok: Constant<Bits<8>>,
-    st_bad_version: Constant<Bits<8>>,
-    st_bad_opcode: Constant<Bits<8>>,
-    st_bad_length: Constant<Bits<8>>,
-    st_bad_address: Constant<Bits<8>>,
-    st_bad_flags: Constant<Bits<8>>,
-    st_bad_state: Constant<Bits<8>>,
-    st_tree_full: Constant<Bits<8>>,
+    max_label: Constant<Bits<10>>,
+    helper_bytes: Constant<Bits<10>>,
+    challenge_bytes: Constant<Bits<10>>,
+    digest_bytes: Constant<Bits<7>>,
+    st_ok: Constant<Bits<4>>,
+    st_bad_version: Constant<Bits<4>>,
+    st_bad_opcode: Constant<Bits<4>>,
+    st_bad_length: Constant<Bits<4>>,
+    st_bad_address: Constant<Bits<4>>,
+    st_bad_flags: Constant<Bits<4>>,
+    st_bad_state: Constant<Bits<4>>,
+    st_tree_full: Constant<Bits<4>>,
     hash_undefined: Constant<Bits<8>>,
-    hash_begin: Constant<Bits<8>>,
-    hash_end: Constant<Bits<8>>,
+    hash_begin: Constant<Bits<4>>,
+    hash_end: Constant<Bits<4>>,
     merkle_undefined: Constant<Bits<8>>,
-    merkle_tree_begin: Constant<Bits<8>>,
-    merkle_leaf_begin: Constant<Bits<8>>,
-    merkle_leaf_end: Constant<Bits<8>>,
-    merkle_tree_end: Constant<Bits<8>>,
+    merkle_tree_begin: Constant<Bits<4>>,
+    merkle_leaf_begin: Constant<Bits<4>>,
+    merkle_leaf_end: Constant<Bits<4>>,
+    merkle_tree_end: Constant<Bits<4>>,
     do_hash_begin: Constant<Bits<3>>,
     do_hash_end: Constant<Bits<3>>,
     do_tree_begin: Constant<Bits<3>>,
@@ -196,9 +234,22 @@ fn byte(value: u8) -> Constant<Bits<8>> {
     Constant::new(u64::from(value).into())
 }
 
+/// Statuses and flags fit four bits.
+fn nibble(value: u8) -> Constant<Bits<4>> {
+    assert!(value < 16);
+    Constant::new(u64::from(value).into())
+}
+
+fn bytes(number: usize) -> Constant<Bits<10>> {
+    Constant::new((number as u64).into())
+}
+
+const _: () = assert!(MAX_RESPONSE_BYTES < 1 << 7);
+
 impl Dispatcher {
     /// A dispatcher for a board with these [`twinseal_wire::engines`].
     pub fn new(engine_bits: u32) -> Self {
+        let has = |engine| Constant::new(engine_bits & engine != 0);
         Self {
             clock: Default::default(),
             queue_data: Default::default(),
@@ -208,12 +259,15 @@ impl Dispatcher {
             reply_push: Default::default(),
             reply_finish: Default::default(),
             reply_ready: Default::default(),
-            address: Default::default(),
-            value: Default::default(),
-            known: Default::default(),
-            writable: Default::default(),
-            write: Default::default(),
-            write_value: Default::default(),
+            register_set_low: Default::default(),
+            register_set_high: Default::default(),
+            register_known: Default::default(),
+            register_writable: Default::default(),
+            register_value: Default::default(),
+            register_advance: Default::default(),
+            register_write: Default::default(),
+            register_hold: Default::default(),
+            register_counting: Default::default(),
             count_ok: Default::default(),
             engine_command: Default::default(),
             engine_command_valid: Default::default(),
@@ -224,6 +278,17 @@ impl Dispatcher {
             engine_ready: Default::default(),
             engine_refused: Default::default(),
             engine_full: Default::default(),
+            vault_start: Default::default(),
+            vault_request: Default::default(),
+            vault_length: Default::default(),
+            vault_pop: Default::default(),
+            vault_busy: Default::default(),
+            vault_answered: Default::default(),
+            vault_status: Default::default(),
+            vault_reply_length: Default::default(),
+            vault_reply: Default::default(),
+            vault_reply_valid: Default::default(),
+            vault_reply_taken: Default::default(),
             state: Default::default(),
             index: Default::default(),
             index_up: Default::default(),
@@ -235,19 +300,13 @@ impl Dispatcher {
             is_echo: Default::default(),
             is_hash: Default::default(),
             is_merkle: Default::default(),
+            is_vault: Default::default(),
+            exact_length: Default::default(),
             length_ok: Default::default(),
             left: Default::default(),
             left_down: Default::default(),
             length_byte: Default::default(),
             length_high: Default::default(),
-            place: Default::default(),
-            place_wide: Default::default(),
-            place_top: Default::default(),
-            place_down: Default::default(),
-            word: Default::default(),
-            word_wide: Default::default(),
-            word_top: Default::default(),
-            word_down: Default::default(),
             flags: Default::default(),
             undefined: Default::default(),
             wants_begin: Default::default(),
@@ -263,12 +322,14 @@ impl Dispatcher {
             issue: Default::default(),
             status: Default::default(),
             reply: Default::default(),
-            reply_length: Default::default(),
             to_send: Default::default(),
             to_send_down: Default::default(),
+            reply_length: Default::default(),
+            status_wide: Default::default(),
             digest_at: Default::default(),
             digest_up: Default::default(),
             settled: Default::default(),
+            can_send: Default::default(),
             sent: Default::default(),
             wire_version: byte(WIRE_VERSION),
             last_header: Constant::new((HEADER_BYTES as u64 - 1).into()),
@@ -278,26 +339,37 @@ impl Dispatcher {
             op_echo: byte(opcode::ECHO),
             op_hash: byte(opcode::HASH),
             op_merkle: byte(opcode::MERKLE),
-            has_hash: Constant::new(engine_bits & engines::SHA256 != 0),
-            has_merkle: Constant::new(engine_bits & engines::MERKLE != 0),
-            max_echo: Constant::new((MAX_RESPONSE_BYTES as u64).into()),
+            op_enrol: byte(opcode::VAULT_ENROL),
+            op_open: byte(opcode::VAULT_OPEN),
+            op_close: byte(opcode::VAULT_CLOSE),
+            op_derive: byte(opcode::VAULT_DERIVE),
+            op_attest: byte(opcode::VAULT_ATTEST),
+            op_entropy: byte(opcode::ENTROPY),
+            has_hash: has(engines::SHA256),
+            has_merkle: has(engines::MERKLE),
+            has_vault: has(engines::VAULT),
+            has_entropy: has(engines::ENTROPY),
+            max_echo: bytes(MAX_RESPONSE_BYTES),
+            max_label: bytes(vault::MAX_LABEL_BYTES),
+            helper_bytes: bytes(vault::HELPER_BYTES),
+            challenge_bytes: bytes(vault::CHALLENGE_BYTES),
             digest_bytes: Constant::new((DIGEST_BYTES as u64).into()),
-            st_ok: byte(status::OK),
-            st_bad_version: byte(status::BAD_VERSION),
-            st_bad_opcode: byte(status::BAD_OPCODE),
-            st_bad_length: byte(status::BAD_LENGTH),
-            st_bad_address: byte(status::BAD_ADDRESS),
-            st_bad_flags: byte(status::BAD_FLAGS),
-            st_bad_state: byte(status::BAD_STATE),
-            st_tree_full: byte(status::TREE_FULL),
+            st_ok: nibble(status::OK),
+            st_bad_version: nibble(status::BAD_VERSION),
+            st_bad_opcode: nibble(status::BAD_OPCODE),
+            st_bad_length: nibble(status::BAD_LENGTH),
+            st_bad_address: nibble(status::BAD_ADDRESS),
+            st_bad_flags: nibble(status::BAD_FLAGS),
+            st_bad_state: nibble(status::BAD_STATE),
+            st_tree_full: nibble(status::TREE_FULL),
             hash_undefined: byte(!hash_flags::MASK),
-            hash_begin: byte(hash_flags::BEGIN),
-            hash_end: byte(hash_flags::END),
+            hash_begin: nibble(hash_flags::BEGIN),
+            hash_end: nibble(hash_flags::END),
             merkle_undefined: byte(!merkle_flags::MASK),
-            merkle_tree_begin: byte(merkle_flags::TREE_BEGIN),
-            merkle_leaf_begin: byte(merkle_flags::LEAF_BEGIN),
-            merkle_leaf_end: byte(merkle_flags::LEAF_END),
-            merkle_tree_end: byte(merkle_flags::TREE_END),
+            merkle_tree_begin: nibble(merkle_flags::TREE_BEGIN),
+            merkle_leaf_begin: nibble(merkle_flags::LEAF_BEGIN),
+            merkle_leaf_end: nibble(merkle_flags::LEAF_END),
+            merkle_tree_end: nibble(merkle_flags::TREE_END),
             do_hash_begin: Constant::new(command::HASH_BEGIN.into()),
             do_hash_end: Constant::new(command::HASH_END.into()),
             do_tree_begin: Constant::new(command::TREE_BEGIN.into()),
@@ -320,8 +392,6 @@ impl Logic for Dispatcher {
             tag,
             opcode,
             left,
-            place,
-            word,
             flags,
             message_open,
             tree_open,
@@ -336,29 +406,42 @@ impl Logic for Dispatcher {
         self.left_down.next = self.left.q.val() - 1;
         self.to_send_down.next = self.to_send.q.val() - 1;
         self.digest_up.next = self.digest_at.q.val() + 1;
+        self.reply_length.next = bit_cast::<8, 7>(self.to_send.q.val());
+        self.status_wide.next = bit_cast::<8, 4>(self.status.q.val());
         self.length_byte.next = bit_cast::<10, 8>(self.queue_data.val());
         self.length_high.next = self.length_byte.val() << 8;
-        self.place_wide.next = bit_cast::<16, 8>(self.queue_data.val());
-        self.place_top.next = self.place_wide.val() << 8;
-        self.place_down.next = self.place.q.val() >> 8;
-        self.word_wide.next = bit_cast::<32, 8>(self.queue_data.val());
-        self.word_top.next = self.word_wide.val() << 24;
-        self.word_down.next = self.word.q.val() >> 8;
 
         self.is_read.next = self.opcode.q.val() == self.op_read.val();
         self.is_write.next = self.opcode.q.val() == self.op_write.val();
         self.is_echo.next = self.opcode.q.val() == self.op_echo.val();
         self.is_hash.next = (self.opcode.q.val() == self.op_hash.val()) && self.has_hash.val();
         self.is_merkle.next = (self.opcode.q.val() == self.op_merkle.val()) && self.has_merkle.val();
-        self.length_ok.next = self.left.q.val().any();
+        self.is_vault.next = ((self.opcode.q.val() >= self.op_enrol.val())
+            && (self.opcode.q.val() <= self.op_attest.val())
+            && self.has_vault.val())
+            || ((self.opcode.q.val() == self.op_entropy.val()) && self.has_entropy.val());
+        self.exact_length.next = 0.into();
         if self.is_read.val() {
-            self.length_ok.next = self.left.q.val() == 2;
+            self.exact_length.next = 2.into();
         }
         if self.is_write.val() {
-            self.length_ok.next = self.left.q.val() == 6;
+            self.exact_length.next = 6.into();
         }
+        if self.opcode.q.val() == self.op_open.val() {
+            self.exact_length.next = self.helper_bytes.val();
+        }
+        if self.opcode.q.val() == self.op_attest.val() {
+            self.exact_length.next = self.challenge_bytes.val();
+        }
+        self.length_ok.next = self.left.q.val() == self.exact_length.val();
         if self.is_echo.val() {
             self.length_ok.next = self.left.q.val() <= self.max_echo.val();
+        }
+        if self.is_hash.val() || self.is_merkle.val() {
+            self.length_ok.next = self.left.q.val().any();
+        }
+        if self.opcode.q.val() == self.op_derive.val() {
+            self.length_ok.next = self.left.q.val() <= self.max_label.val();
         }
         if self.is_hash.val() {
             self.undefined.next = (self.queue_data.val() & self.hash_undefined.val()).any();
@@ -378,19 +461,24 @@ impl Logic for Dispatcher {
 
         self.queue_pop.next = false;
         self.reply_data.next = self.wire_version.val();
-        self.reply_push.next = false;
         self.reply_finish.next = false;
         self.count_ok.next = false;
-        self.write.next = false;
-        self.write_value.next = self.word.q.val();
-        self.address.next = self.place.q.val();
+        self.register_set_low.next = false;
+        self.register_set_high.next = false;
+        self.register_write.next = false;
+        self.register_advance.next = false;
+        self.register_hold.next = false;
         self.engine_command.next = self.do_leaf_begin.val();
         self.engine_data.next = self.queue_data.val();
         self.engine_digest_index.next = self.digest_at.q.val();
+        self.vault_start.next = false;
+        self.vault_request.next = self.opcode.q.val().get_bits::<3>(0);
+        self.vault_length.next = self.left.q.val();
+        self.vault_reply_taken.next = false;
         self.wanted.next = false;
         self.issue.next = false;
-        self.sent.next = false;
-        self.reply_length.next = 0.into();
+        self.can_send.next = false;
+        self.settled.d.next = false;
         self.next_step.next = StepState::Begin;
 
         match self.step_at.q.val() {
@@ -427,7 +515,6 @@ impl Logic for Dispatcher {
 
         match self.state.q.val() {
             DispatchState::Header => {
-                self.settled.d.next = false;
                 if self.queue_available.val() {
                     self.queue_pop.next = true;
                     self.index.d.next = self.index_up.val();
@@ -458,25 +545,34 @@ impl Logic for Dispatcher {
             }
             DispatchState::Check => {
                 self.status.d.next = self.st_ok.val();
-                self.reply.d.next = ReplyState::Empty;
+                self.to_send.d.next = 0.into();
                 self.step_at.d.next = StepState::Begin;
                 self.state.d.next = DispatchState::Drain;
                 if self.stranger.q.val() {
                     self.status.d.next = self.st_bad_version.val();
                     self.reply.d.next = ReplyState::Version;
+                    self.to_send.d.next = 1.into();
                 } else if self.is_read.val()
                     || self.is_write.val()
                     || self.is_echo.val()
                     || self.is_hash.val()
                     || self.is_merkle.val()
+                    || self.is_vault.val()
                 {
+                    if self.is_vault.val() {
+                        self.message_open.d.next = false;
+                        self.tree_open.d.next = false;
+                    }
                     if !self.length_ok.val() {
                         self.status.d.next = self.st_bad_length.val();
                     } else if self.is_echo.val() {
                         self.reply.d.next = ReplyState::Echo;
+                        self.to_send.d.next = self.left.q.val().get_bits::<7>(0);
                         self.state.d.next = DispatchState::RespondHeader;
                     } else if self.is_hash.val() || self.is_merkle.val() {
                         self.state.d.next = DispatchState::Flags;
+                    } else if self.is_vault.val() {
+                        self.state.d.next = DispatchState::VaultStart;
                     } else {
                         self.state.d.next = DispatchState::Address;
                     }
@@ -487,44 +583,39 @@ impl Logic for Dispatcher {
             DispatchState::Address => {
                 if self.queue_available.val() {
                     self.queue_pop.next = true;
-                    self.left.d.next = self.left_down.val();
-                    self.place.d.next = self.place_top.val() | self.place_down.val();
+                    self.register_set_low.next = !self.index.q.val().any();
+                    self.register_set_high.next = self.index.q.val().any();
                     self.index.d.next = self.index_up.val();
                     if self.index.q.val().any() {
                         self.index.d.next = 0.into();
-                        self.state.d.next = DispatchState::Value;
-                        if self.is_read.val() {
-                            self.state.d.next = DispatchState::Register;
-                        }
-                    }
-                }
-            }
-            DispatchState::Value => {
-                if self.queue_available.val() {
-                    self.queue_pop.next = true;
-                    self.left.d.next = self.left_down.val();
-                    self.word.d.next = self.word_top.val() | self.word_down.val();
-                    if !self.left_down.val().any() {
                         self.state.d.next = DispatchState::Register;
                     }
                 }
             }
             DispatchState::Register => {
-                self.state.d.next = DispatchState::RespondHeader;
-                if self.is_read.val() && self.known.val() {
-                    self.word.d.next = self.value.val();
+                if self.is_read.val() && self.register_known.val() {
                     self.reply.d.next = ReplyState::Word;
-                } else if self.is_write.val() && self.writable.val() {
-                    self.write.next = true;
+                    self.to_send.d.next = 4.into();
+                    self.state.d.next = DispatchState::RespondHeader;
+                } else if self.is_write.val() && self.register_writable.val() {
+                    self.state.d.next = DispatchState::Value;
                 } else {
                     self.status.d.next = self.st_bad_address.val();
+                    self.state.d.next = DispatchState::Drain;
+                }
+            }
+            DispatchState::Value => {
+                if !self.left.q.val().any() {
+                    self.state.d.next = DispatchState::RespondHeader;
+                } else if self.queue_available.val() && !self.register_counting.val() {
+                    self.queue_pop.next = true;
+                    self.register_write.next = true;
                 }
             }
             DispatchState::Flags => {
                 if self.queue_available.val() {
                     self.queue_pop.next = true;
-                    self.left.d.next = self.left_down.val();
-                    self.flags.d.next = self.queue_data.val();
+                    self.flags.d.next = self.queue_data.val().get_bits::<4>(0);
                     self.state.d.next = DispatchState::Permit;
                     if self.undefined.val() {
                         self.status.d.next = self.st_bad_flags.val();
@@ -551,7 +642,6 @@ impl Logic for Dispatcher {
                     self.state.d.next = DispatchState::Result;
                     if self.step_at.q.val() == StepState::Data {
                         self.queue_pop.next = true;
-                        self.left.d.next = self.left_down.val();
                     }
                 }
             }
@@ -575,6 +665,7 @@ impl Logic for Dispatcher {
                         self.message_open.d.next = false;
                         self.tree_open.d.next = false;
                         self.reply.d.next = ReplyState::Digest;
+                        self.to_send.d.next = self.digest_bytes.val();
                         self.state.d.next = DispatchState::Digest;
                     }
                 }
@@ -584,30 +675,27 @@ impl Logic for Dispatcher {
                     self.state.d.next = DispatchState::RespondHeader;
                 }
             }
+            DispatchState::VaultStart => {
+                self.vault_start.next = true;
+                self.state.d.next = DispatchState::Vault;
+            }
+            DispatchState::Vault => {
+                self.queue_pop.next = self.vault_pop.val();
+                self.reply.d.next = ReplyState::Vault;
+                if self.vault_answered.val() {
+                    self.status.d.next = self.vault_status.val().get_bits::<4>(0);
+                    self.to_send.d.next = self.vault_reply_length.val().get_bits::<7>(0);
+                    self.state.d.next = DispatchState::Drain;
+                }
+            }
             DispatchState::Drain => {
                 if !self.left.q.val().any() {
                     self.state.d.next = DispatchState::RespondHeader;
-                } else if self.queue_available.val() {
-                    self.queue_pop.next = true;
-                    self.left.d.next = self.left_down.val();
+                } else {
+                    self.queue_pop.next = self.queue_available.val();
                 }
             }
             DispatchState::RespondHeader => {
-                match self.reply.q.val() {
-                    ReplyState::Empty => {}
-                    ReplyState::Version => {
-                        self.reply_length.next = 1.into();
-                    }
-                    ReplyState::Word => {
-                        self.reply_length.next = 4.into();
-                    }
-                    ReplyState::Echo => {
-                        self.reply_length.next = self.left.q.val().get_bits::<8>(0);
-                    }
-                    ReplyState::Digest => {
-                        self.reply_length.next = self.digest_bytes.val();
-                    }
-                }
                 match self.index.q.val().index() {
                     1 => {
                         self.reply_data.next = self.tag.q.val();
@@ -616,7 +704,7 @@ impl Logic for Dispatcher {
                         self.reply_data.next = self.opcode.q.val() | self.response_bit.val();
                     }
                     3 => {
-                        self.reply_data.next = self.status.q.val();
+                        self.reply_data.next = self.status_wide.val();
                     }
                     4 => {
                         self.reply_data.next = self.reply_length.val();
@@ -626,9 +714,8 @@ impl Logic for Dispatcher {
                     }
                     _ => {}
                 }
-                self.to_send.d.next = self.reply_length.val();
+                self.can_send.next = true;
                 if self.reply_ready.val() {
-                    self.reply_push.next = true;
                     self.index.d.next = self.index_up.val();
                     if self.index.q.val() == self.last_header.val() {
                         self.index.d.next = 0.into();
@@ -637,42 +724,65 @@ impl Logic for Dispatcher {
                 }
             }
             DispatchState::RespondPayload => {
-                if !self.to_send.q.val().any() {
-                    self.state.d.next = DispatchState::Finish;
-                } else {
-                    match self.reply.q.val() {
-                        ReplyState::Word => {
-                            self.reply_data.next = self.word.q.val().get_bits::<8>(0);
-                            self.word.d.next = self.word_down.val();
-                            self.sent.next = true;
-                        }
-                        ReplyState::Echo => {
-                            self.reply_data.next = self.queue_data.val();
-                            self.sent.next = self.queue_available.val();
-                            self.queue_pop.next = self.queue_available.val();
-                        }
-                        ReplyState::Digest => {
-                            self.reply_data.next = self.engine_digest_byte.val();
-                            self.sent.next = self.settled.q.val();
-                            self.settled.d.next = !self.settled.q.val();
-                            if self.settled.q.val() {
-                                self.digest_at.d.next = self.digest_up.val();
-                            }
-                        }
-                        _ => {
-                            self.sent.next = true;
-                        }
+                match self.reply.q.val() {
+                    ReplyState::Version => {
+                        self.can_send.next = true;
+                    }
+                    ReplyState::Word => {
+                        self.reply_data.next = self.register_value.val();
+                        self.register_hold.next = true;
+                        self.settled.d.next = !self.register_counting.val();
+                        self.can_send.next = self.settled.q.val();
+                    }
+                    ReplyState::Echo => {
+                        self.reply_data.next = self.queue_data.val();
+                        self.can_send.next = self.queue_available.val();
+                    }
+                    ReplyState::Digest => {
+                        self.reply_data.next = self.engine_digest_byte.val();
+                        self.settled.d.next = true;
+                        self.can_send.next = self.settled.q.val();
+                    }
+                    ReplyState::Vault => {
+                        self.reply_data.next = self.vault_reply.val();
+                        self.can_send.next = self.vault_reply_valid.val();
                     }
                 }
-                self.reply_push.next = self.sent.val();
-                if self.sent.val() {
-                    self.to_send.d.next = self.to_send_down.val();
+                if !self.to_send.q.val().any() {
+                    self.can_send.next = false;
+                    self.state.d.next = DispatchState::Finish;
                 }
             }
             DispatchState::Finish => {
-                self.reply_finish.next = true;
-                self.state.d.next = DispatchState::Header;
+                if self.reply_ready.val() && !self.vault_busy.val() {
+                    self.reply_finish.next = true;
+                    self.state.d.next = DispatchState::Header;
+                }
             }
+        }
+        self.sent.next = self.can_send.val() && self.reply_ready.val();
+        self.reply_push.next = self.sent.val();
+        if self.sent.val() && (self.state.q.val() == DispatchState::RespondPayload) {
+            self.to_send.d.next = self.to_send_down.val();
+            self.settled.d.next = false;
+            match self.reply.q.val() {
+                ReplyState::Version => {}
+                ReplyState::Word => {
+                    self.register_advance.next = true;
+                }
+                ReplyState::Echo => {
+                    self.queue_pop.next = true;
+                }
+                ReplyState::Digest => {
+                    self.digest_at.d.next = self.digest_up.val();
+                }
+                ReplyState::Vault => {
+                    self.vault_reply_taken.next = true;
+                }
+            }
+        }
+        if self.queue_pop.val() && (self.state.q.val() != DispatchState::Header) {
+            self.left.d.next = self.left_down.val();
         }
         self.engine_command_valid.next = self.issue.val() && (self.step_at.q.val() != StepState::Data);
         self.engine_data_valid.next = self.issue.val() && (self.step_at.q.val() == StepState::Data);

@@ -1,13 +1,14 @@
 //! From a response to the line: CRC and COBS as the bytes come, then out when the frame is whole.
 //!
 //! A response fits one 254-byte COBS block, so encoding needs one memory write per byte: a byte that is not zero goes
-//! to its place, a zero leaves its place to the next code and fills the one before.
+//! to its place, a zero leaves its place to the next code and fills the one before. Every byte passes through one shift
+//! register, whose bits go to the CRC; at the end the bits of the CRC come in at its other end.
 
 use rust_hdl_core::prelude::*;
 use rust_hdl_widgets::prelude::*;
 use twinseal_wire::{CRC_BYTES, HEADER_BYTES, MAX_RESPONSE_BYTES};
 
-use super::crc::{CRC_INIT, CrcStep};
+use super::crc::CrcRegister;
 use crate::engine::{BlockRam, Zeros};
 
 const ADDRESS_BITS: usize = 7;
@@ -17,7 +18,9 @@ const _: () = assert!(HEADER_BYTES + MAX_RESPONSE_BYTES + CRC_BYTES + 2 <= 1 << 
 enum FramerState {
     Open,
     Collect,
-    Crc,
+    Bits,
+    CrcBits,
+    CrcByte,
     Code,
     Delimiter,
     Fetch,
@@ -25,7 +28,7 @@ enum FramerState {
 }
 
 /// Collects one frame, then sends it.
-#[derive(LogicBlock)]
+#[derive(LogicBlock, Default)]
 pub struct Framer {
     /// Clock.
     pub clock: Signal<In, Clock>,
@@ -35,7 +38,7 @@ pub struct Framer {
     pub push: Signal<In, Bit>,
     /// Header and payload are complete; only while `ready`, and not with `push`.
     pub finish: Signal<In, Bit>,
-    /// Collecting.
+    /// A byte is taken in this clock; the next one nine clocks later.
     pub ready: Signal<Out, Bit>,
     /// A character for the line, taken when `line_valid` and `line_ready` are high.
     pub line_data: Signal<Out, Bits<8>>,
@@ -54,95 +57,88 @@ pub struct Framer {
     code: Signal<Local, Bits<8>>,
     read_at: DFF<Bits<ADDRESS_BITS>>,
     read_up: Signal<Local, Bits<ADDRESS_BITS>>,
-    crc: DFF<Bits<32>>,
-    crc_step: CrcStep,
+    crc: CrcRegister,
+    /// The byte at hand.
+    shift: DFF<Bits<8>>,
+    shift_down: Signal<Local, Bits<8>>,
+    /// Its bits so far.
+    bits: DFF<Bits<3>>,
+    bits_up: Signal<Local, Bits<3>>,
     /// CRC bytes so far.
     tail: DFF<Bits<2>>,
     tail_up: Signal<Local, Bits<2>>,
-    /// The byte being encoded.
-    plain: Signal<Local, Bits<8>>,
+    /// `shift` is to be encoded.
     encode: Signal<Local, Bit>,
-    crc_init: Constant<Bits<32>>,
-}
-
-impl Default for Framer {
-    fn default() -> Self {
-        Self {
-            clock: Default::default(),
-            data: Default::default(),
-            push: Default::default(),
-            finish: Default::default(),
-            ready: Default::default(),
-            line_data: Default::default(),
-            line_valid: Default::default(),
-            line_ready: Default::default(),
-            state: Default::default(),
-            ram: Default::default(),
-            write_at: Default::default(),
-            write_up: Default::default(),
-            code_at: Default::default(),
-            distance: Default::default(),
-            code: Default::default(),
-            read_at: Default::default(),
-            read_up: Default::default(),
-            crc: Default::default(),
-            crc_step: Default::default(),
-            tail: Default::default(),
-            tail_up: Default::default(),
-            plain: Default::default(),
-            encode: Default::default(),
-            crc_init: Constant::new(CRC_INIT.into()),
-        }
-    }
 }
 
 impl Logic for Framer {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, state, write_at, code_at, read_at, crc, tail);
-        clock!(self, clock, ram);
-        self.crc_step.state.next = self.crc.q.val();
-        self.crc_step.data.next = self.data.val();
+        dff_setup!(self, clock, state, write_at, code_at, read_at, shift, bits, tail);
+        clock!(self, clock, ram, crc);
         self.write_up.next = self.write_at.q.val() + 1;
         self.read_up.next = self.read_at.q.val() + 1;
+        self.bits_up.next = self.bits.q.val() + 1;
         self.tail_up.next = self.tail.q.val() + 1;
         self.distance.next = self.write_at.q.val() - self.code_at.q.val();
         self.code.next = bit_cast::<8, ADDRESS_BITS>(self.distance.val());
+        self.shift_down.next = self.shift.q.val() >> 1;
+        self.crc.data_bit.next = self.shift.q.val().get_bit(0);
+        self.crc.shift_out.next = self.state.q.val() == FramerState::CrcBits;
+        self.crc.step.next = false;
+        self.crc.clear.next = false;
         self.ready.next = false;
         self.line_valid.next = false;
         self.line_data.next = self.ram.read_data.val();
         self.ram.read_enable.next = true;
         self.ram.read_address.next = self.read_at.q.val();
         self.ram.write_address.next = self.write_at.q.val();
-        self.ram.write_data.next = 0.into();
+        self.ram.write_data.next = self.shift.q.val();
         self.ram.write_enable.next = false;
-        self.plain.next = self.data.val();
         self.encode.next = false;
         match self.state.q.val() {
             FramerState::Open => {
                 self.write_at.d.next = 1.into();
                 self.code_at.d.next = 0.into();
                 self.read_at.d.next = 0.into();
-                self.tail.d.next = 0.into();
-                self.crc.d.next = self.crc_init.val();
+                self.crc.clear.next = true;
                 self.state.d.next = FramerState::Collect;
             }
             FramerState::Collect => {
                 self.ready.next = true;
+                self.shift.d.next = self.data.val();
                 if self.push.val() {
-                    self.encode.next = true;
-                    self.crc.d.next = self.crc_step.after.val();
+                    self.state.d.next = FramerState::Bits;
                 }
                 if self.finish.val() {
-                    self.crc.d.next = !self.crc.q.val();
-                    self.state.d.next = FramerState::Crc;
+                    self.state.d.next = FramerState::CrcBits;
                 }
             }
-            FramerState::Crc => {
-                self.plain.next = self.crc.q.val().get_bits::<8>(0);
+            FramerState::Bits => {
+                self.crc.step.next = true;
+                self.bits.d.next = self.bits_up.val();
+                self.shift.d.next = self.shift_down.val();
+                self.encode.next = !self.bits.q.val().any();
+                if self.bits.q.val().all() {
+                    self.state.d.next = FramerState::Collect;
+                }
+            }
+            FramerState::CrcBits => {
+                self.crc.step.next = true;
+                self.bits.d.next = self.bits_up.val();
+                self.shift.d.next = self.shift_down.val();
+                if self.crc.crc_bit.val() {
+                    self.shift.d.next = self.shift_down.val() | 0x80;
+                }
+                if self.bits.q.val().all() {
+                    self.state.d.next = FramerState::CrcByte;
+                }
+            }
+            FramerState::CrcByte => {
                 self.encode.next = true;
-                self.crc.d.next = self.crc.q.val() >> 8;
+                self.shift.d.next = 0.into();
                 self.tail.d.next = self.tail_up.val();
+                self.state.d.next = FramerState::CrcBits;
                 if self.tail.q.val().all() {
                     self.state.d.next = FramerState::Code;
                 }
@@ -154,6 +150,7 @@ impl Logic for Framer {
                 self.state.d.next = FramerState::Delimiter;
             }
             FramerState::Delimiter => {
+                // `shift` is zero.
                 self.ram.write_enable.next = true;
                 self.state.d.next = FramerState::Fetch;
             }
@@ -172,10 +169,9 @@ impl Logic for Framer {
             }
         }
         if self.encode.val() {
-            self.ram.write_data.next = self.plain.val();
             self.ram.write_enable.next = true;
             self.write_at.d.next = self.write_up.val();
-            if !self.plain.val().any() {
+            if !self.shift.q.val().any() {
                 self.ram.write_address.next = self.code_at.q.val();
                 self.ram.write_data.next = self.code.val();
                 self.code_at.d.next = self.write_at.q.val();

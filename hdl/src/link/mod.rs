@@ -18,7 +18,7 @@ use queue::PacketQueue;
 use registers::{Identity, REGISTERS, RegisterFile};
 use uart::{UartRx, UartTx};
 
-/// Everything between the pins and the hashing engine. `T` as in [`UartRx`].
+/// Everything between the pins and the engines. `T` as in [`UartRx`].
 #[derive(LogicBlock)]
 pub struct Link<const T: usize> {
     /// Clock.
@@ -47,6 +47,32 @@ pub struct Link<const T: usize> {
     pub engine_refused: Signal<In, Bit>,
     /// From the hashing engine.
     pub engine_full: Signal<In, Bit>,
+    /// To the vault.
+    pub vault_start: Signal<Out, Bit>,
+    /// To the vault.
+    pub vault_request: Signal<Out, Bits<3>>,
+    /// To the vault.
+    pub vault_length: Signal<Out, Bits<10>>,
+    /// To the vault: the byte at the head of the receive queue.
+    pub vault_data: Signal<Out, Bits<8>>,
+    /// To the vault: there is one.
+    pub vault_data_available: Signal<Out, Bit>,
+    /// From the vault.
+    pub vault_pop: Signal<In, Bit>,
+    /// From the vault.
+    pub vault_busy: Signal<In, Bit>,
+    /// From the vault.
+    pub vault_answered: Signal<In, Bit>,
+    /// From the vault.
+    pub vault_status: Signal<In, Bits<8>>,
+    /// From the vault.
+    pub vault_reply_length: Signal<In, Bits<8>>,
+    /// From the vault.
+    pub vault_reply: Signal<In, Bits<8>>,
+    /// From the vault.
+    pub vault_reply_valid: Signal<In, Bit>,
+    /// To the vault.
+    pub vault_reply_taken: Signal<Out, Bit>,
     receiver: UartRx<T>,
     cobs: CobsDecoder,
     check: FrameCheck,
@@ -74,6 +100,19 @@ impl<const T: usize> Link<T> {
             engine_ready: Default::default(),
             engine_refused: Default::default(),
             engine_full: Default::default(),
+            vault_start: Default::default(),
+            vault_request: Default::default(),
+            vault_length: Default::default(),
+            vault_data: Default::default(),
+            vault_data_available: Default::default(),
+            vault_pop: Default::default(),
+            vault_busy: Default::default(),
+            vault_answered: Default::default(),
+            vault_status: Default::default(),
+            vault_reply_length: Default::default(),
+            vault_reply: Default::default(),
+            vault_reply_valid: Default::default(),
+            vault_reply_taken: Default::default(),
             receiver: UartRx::new(clocks_per_bit),
             cobs: Default::default(),
             check: Default::default(),
@@ -95,6 +134,8 @@ impl<const T: usize> Logic for Link<T> {
         self.cobs.valid.next = self.receiver.valid.val();
         self.check.data.next = self.cobs.data.val();
         self.check.data_valid.next = self.cobs.data_valid.val();
+        self.check.data_bit.next = self.cobs.data_bit.val();
+        self.check.bit_valid.next = self.cobs.bit_valid.val();
         self.check.delimiter.next = self.cobs.delimiter.val();
         self.check.was_open.next = self.cobs.was_open.val();
         self.check.was_cut.next = self.cobs.was_cut.val();
@@ -107,14 +148,18 @@ impl<const T: usize> Logic for Link<T> {
         self.dispatcher.queue_data.next = self.queue.data.val();
         self.dispatcher.queue_available.next = self.queue.available.val();
 
-        self.registers.address.next = self.dispatcher.address.val();
-        self.registers.write.next = self.dispatcher.write.val();
-        self.registers.write_value.next = self.dispatcher.write_value.val();
+        self.registers.data.next = self.queue.data.val();
+        self.registers.set_low.next = self.dispatcher.register_set_low.val();
+        self.registers.set_high.next = self.dispatcher.register_set_high.val();
+        self.registers.advance.next = self.dispatcher.register_advance.val();
+        self.registers.write.next = self.dispatcher.register_write.val();
+        self.registers.hold.next = self.dispatcher.register_hold.val();
         self.registers.count_ok.next = self.dispatcher.count_ok.val();
         self.registers.count_bad.next = self.check.forget.val() || self.queue.dropped.val();
-        self.dispatcher.value.next = self.registers.value.val();
-        self.dispatcher.known.next = self.registers.known.val();
-        self.dispatcher.writable.next = self.registers.writable.val();
+        self.dispatcher.register_known.next = self.registers.known.val();
+        self.dispatcher.register_writable.next = self.registers.writable.val();
+        self.dispatcher.register_value.next = self.registers.value.val();
+        self.dispatcher.register_counting.next = self.registers.counting.val();
         self.activity.next = self.registers.activity.val();
 
         self.engine_command.next = self.dispatcher.engine_command.val();
@@ -126,6 +171,20 @@ impl<const T: usize> Logic for Link<T> {
         self.dispatcher.engine_ready.next = self.engine_ready.val();
         self.dispatcher.engine_refused.next = self.engine_refused.val();
         self.dispatcher.engine_full.next = self.engine_full.val();
+
+        self.vault_start.next = self.dispatcher.vault_start.val();
+        self.vault_request.next = self.dispatcher.vault_request.val();
+        self.vault_length.next = self.dispatcher.vault_length.val();
+        self.vault_data.next = self.queue.data.val();
+        self.vault_data_available.next = self.queue.available.val();
+        self.vault_reply_taken.next = self.dispatcher.vault_reply_taken.val();
+        self.dispatcher.vault_pop.next = self.vault_pop.val();
+        self.dispatcher.vault_busy.next = self.vault_busy.val();
+        self.dispatcher.vault_answered.next = self.vault_answered.val();
+        self.dispatcher.vault_status.next = self.vault_status.val();
+        self.dispatcher.vault_reply_length.next = self.vault_reply_length.val();
+        self.dispatcher.vault_reply.next = self.vault_reply.val();
+        self.dispatcher.vault_reply_valid.next = self.vault_reply_valid.val();
 
         self.framer.data.next = self.dispatcher.reply_data.val();
         self.framer.push.next = self.dispatcher.reply_push.val();

@@ -7,7 +7,7 @@ use crate::engine::{BlockRam, Zeros};
 
 /// A queue of [`twinseal_wire::RX_BUFFER_BYTES`] bytes with a speculative write pointer.
 ///
-/// `data` is the byte at the head whenever `available` is high.
+/// `data` is the byte at the head whenever `available` is high, which it is not in the clock after a `pop`.
 #[derive(LogicBlock, Default)]
 pub struct PacketQueue {
     /// Clock.
@@ -36,8 +36,9 @@ pub struct PacketQueue {
     kept: DFF<Bits<12>>,
     read_at: DFF<Bits<12>>,
     read_up: Signal<Local, Bits<12>>,
-    read_soon: Signal<Local, Bits<12>>,
-    used: Signal<Local, Bits<12>>,
+    /// The block RAM has not read at `read_at` yet.
+    popped: DFF<Bit>,
+    difference: Signal<Local, Bits<12>>,
     full: Signal<Local, Bit>,
     writing: Signal<Local, Bit>,
     /// A byte found no room since the last verdict.
@@ -49,12 +50,12 @@ const _: () = assert!(twinseal_wire::RX_BUFFER_BYTES == 1 << 11);
 impl Logic for PacketQueue {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, write_at, kept, read_at, lost);
+        dff_setup!(self, clock, write_at, kept, read_at, popped, lost);
         clock!(self, clock, ram);
         self.write_up.next = self.write_at.q.val() + 1;
         self.read_up.next = self.read_at.q.val() + 1;
-        self.used.next = self.write_at.q.val() - self.read_at.q.val();
-        self.full.next = self.used.val().get_bit(11);
+        self.difference.next = self.write_at.q.val() ^ self.read_at.q.val();
+        self.full.next = self.difference.val().get_bit(11) && !self.difference.val().get_bits::<11>(0).any();
         self.writing.next = self.write.val() && !self.full.val();
         self.ram.write_address.next = self.write_at.q.val().get_bits::<11>(0);
         self.ram.write_data.next = self.write_data.val();
@@ -75,14 +76,13 @@ impl Logic for PacketQueue {
         if self.forget.val() || self.keep.val() {
             self.lost.d.next = false;
         }
-        self.read_soon.next = self.read_at.q.val();
         if self.pop.val() {
-            self.read_soon.next = self.read_up.val();
+            self.read_at.d.next = self.read_up.val();
         }
-        self.read_at.d.next = self.read_soon.val();
+        self.popped.d.next = self.pop.val();
         self.ram.read_enable.next = true;
-        self.ram.read_address.next = self.read_soon.val().get_bits::<11>(0);
+        self.ram.read_address.next = self.read_at.q.val().get_bits::<11>(0);
         self.data.next = self.ram.read_data.val();
-        self.available.next = self.kept.q.val() != self.read_at.q.val();
+        self.available.next = (self.kept.q.val() != self.read_at.q.val()) && !self.popped.q.val();
     }
 }

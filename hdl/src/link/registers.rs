@@ -1,4 +1,7 @@
-//! The register file, built from [`twinseal_wire::register::ALL`].
+//! The register file, built from [`twinseal_wire::register::ALL`]: one block RAM, a byte at each byte address, whose
+//! contents at power-on are the fixed values. The counters are in it too and are counted up a byte at a time.
+
+use std::fmt::Write as _;
 
 use rust_hdl_core::prelude::*;
 use rust_hdl_widgets::prelude::*;
@@ -6,6 +9,9 @@ use twinseal_wire::{self as wire, Access, register};
 
 /// Registers in the map.
 pub const REGISTERS: usize = register::ALL.len();
+/// Of the block RAM; every register must lie below.
+const ADDRESS_BITS: usize = 6;
+const BYTES: usize = 1 << ADDRESS_BITS;
 
 /// The fixed values of a board.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,104 +24,188 @@ pub struct Identity {
     pub clock_hz: u32,
 }
 
-/// Where the value of a register comes from.
-#[derive(Clone, Copy)]
-enum Source {
-    Fixed(u32),
-    Scratch,
-    FramesOk,
-    FramesBad,
-}
-
-impl Source {
-    /// A register the map has and the gateware does not is an error of the sources.
-    fn of(address: u16, identity: Identity) -> Self {
+impl Identity {
+    /// What the register at `address` holds at power-on. A register the map has and the gateware does not is an error of
+    /// the sources.
+    fn initial(self, address: u16) -> u32 {
         match address {
-            register::IDENT => Self::Fixed(wire::IDENT),
-            register::WIRE_VERSION => Self::Fixed(wire::WIRE_VERSION.into()),
-            register::MAP_HASH => Self::Fixed(wire::MAP_HASH),
-            register::BUILD_ID => Self::Fixed(identity.build_id),
-            register::ENGINES => Self::Fixed(identity.engines),
-            register::CLOCK_HZ => Self::Fixed(identity.clock_hz),
-            register::SCRATCH => Self::Scratch,
-            register::FRAMES_OK => Self::FramesOk,
-            register::FRAMES_BAD => Self::FramesBad,
+            register::IDENT => wire::IDENT,
+            register::WIRE_VERSION => wire::WIRE_VERSION.into(),
+            register::MAP_HASH => wire::MAP_HASH,
+            register::BUILD_ID => self.build_id,
+            register::ENGINES => self.engines,
+            register::CLOCK_HZ => self.clock_hz,
+            register::SCRATCH | register::FRAMES_OK | register::FRAMES_BAD => 0,
             _ => panic!("register {address:#06x} has no gateware"),
         }
     }
+}
 
-    fn fixed(self) -> u64 {
-        match self {
-            Self::Fixed(value) => value.into(),
-            _ => 0,
+/// The bytes of all registers, at one address for reading and writing; what is read comes one clock later, and means
+/// nothing after a write.
+#[derive(LogicBlock)]
+struct RegisterRam {
+    pub clock: Signal<In, Clock>,
+    pub address: Signal<In, Bits<ADDRESS_BITS>>,
+    pub write: Signal<In, Bit>,
+    pub write_data: Signal<In, Bits<8>>,
+    pub read_data: Signal<Out, Bits<8>>,
+    _bytes: Vec<u8>,
+    _initial: Vec<u8>,
+}
+
+impl RegisterRam {
+    fn new(identity: Identity) -> Self {
+        let mut bytes = vec![0; BYTES];
+        for r in register::ALL {
+            let at = usize::from(r.address);
+            bytes[at..at + 4].copy_from_slice(&identity.initial(r.address).to_le_bytes());
+        }
+        Self {
+            clock: Default::default(),
+            address: Default::default(),
+            write: Default::default(),
+            write_data: Default::default(),
+            read_data: Default::default(),
+            _initial: bytes.clone(),
+            _bytes: bytes,
         }
     }
 }
 
-/// The registers, `N` of them; reading is combinational.
+impl Logic for RegisterRam {
+    fn update(&mut self) {
+        if self.clock.pos_edge() {
+            let byte = &mut self._bytes[self.address.val().index()];
+            self.read_data.next = u64::from(*byte).into();
+            if self.write.val() {
+                *byte = self.write_data.val().index() as u8;
+            }
+        }
+    }
+
+    fn connect(&mut self) {
+        self.read_data.connect();
+    }
+
+    fn hdl(&self) -> Verilog {
+        let mut words = String::new();
+        for (at, byte) in self._initial.iter().enumerate() {
+            if let Some(r) = register::ALL.iter().find(|r| usize::from(r.address) == at) {
+                let _ = writeln!(words, "   // {}", r.name);
+            }
+            let _ = writeln!(words, "   mem[{at}] = 8'h{byte:02x};");
+        }
+        Verilog::Custom(format!(
+            "\
+(* ram_style = \"block\", no_rw_check *) reg [7:0] mem [0:{}];
+
+initial begin
+{words}end
+
+always @(posedge clock) begin
+   if (write) mem[address] <= write_data;
+   read_data <= mem[address];
+end
+",
+            BYTES - 1
+        ))
+    }
+}
+
+/// The registers, `N` of them, a byte at a time.
 #[derive(LogicBlock)]
 pub struct RegisterFile<const N: usize> {
     /// Clock.
     pub clock: Signal<In, Clock>,
-    /// Which register.
-    pub address: Signal<In, Bits<16>>,
-    /// Its value.
-    pub value: Signal<Out, Bits<32>>,
-    /// There is such a register.
+    /// A byte of the address, or the byte to write.
+    pub data: Signal<In, Bits<8>>,
+    /// `data` is the low byte of an address.
+    pub set_low: Signal<In, Bit>,
+    /// `data` is its high byte, which comes after.
+    pub set_high: Signal<In, Bit>,
+    /// There is a register at the address.
     pub known: Signal<Out, Bit>,
     /// It can be written.
     pub writable: Signal<Out, Bit>,
-    /// Write `write_value`; only while `writable`.
+    /// A byte of the register, two clocks after the one before or the address, while `hold` and not `counting`; the least
+    /// significant first.
+    pub value: Signal<Out, Bits<8>>,
+    /// Go on to the next byte.
+    pub advance: Signal<In, Bit>,
+    /// Write `data` to the byte at hand and go on to the next; only while `writable` and not `counting`.
     pub write: Signal<In, Bit>,
-    /// What to write.
-    pub write_value: Signal<In, Bits<32>>,
+    /// A value is being read: nothing is counted meanwhile. Not for longer than the shortest bad frame lasts.
+    pub hold: Signal<In, Bit>,
+    /// The block RAM is taken.
+    pub counting: Signal<Out, Bit>,
     /// One more frame was accepted.
     pub count_ok: Signal<In, Bit>,
     /// One more frame was dropped.
     pub count_bad: Signal<In, Bit>,
     /// Changes with every frame accepted.
     pub activity: Signal<Out, Bit>,
-    scratch: DFF<Bits<32>>,
-    frames_ok: DFF<Bits<32>>,
-    frames_ok_up: Signal<Local, Bits<32>>,
-    frames_bad: DFF<Bits<32>>,
-    frames_bad_up: Signal<Local, Bits<32>>,
-    place: [Constant<Bits<16>>; N],
-    fixed: [Constant<Bits<32>>; N],
-    is_scratch: [Constant<Bit>; N],
-    is_frames_ok: [Constant<Bit>; N],
-    is_frames_bad: [Constant<Bit>; N],
+    ram: RegisterRam,
+    /// Of the byte at hand.
+    place: DFF<Bits<ADDRESS_BITS>>,
+    place_up: Signal<Local, Bits<ADDRESS_BITS>>,
+    is_known: DFF<Bit>,
+    is_writable: DFF<Bit>,
+    odd: DFF<Bit>,
+    /// A frame accepted is still to be counted.
+    ok_due: DFF<Bit>,
+    /// A frame dropped is still to be counted.
+    bad_due: DFF<Bit>,
+    is_counting: DFF<Bit>,
+    /// The byte to count is there.
+    fetched: DFF<Bit>,
+    /// Where it is.
+    count_at: DFF<Bits<ADDRESS_BITS>>,
+    count_at_up: Signal<Local, Bits<ADDRESS_BITS>>,
+    counted: Signal<Local, Bits<8>>,
+    places: [Constant<Bits<8>>; N],
     can_write: [Constant<Bit>; N],
+    frames_ok: Constant<Bits<ADDRESS_BITS>>,
+    frames_bad: Constant<Bits<ADDRESS_BITS>>,
 }
 
 impl RegisterFile<REGISTERS> {
     /// The registers of the map.
     pub fn new(identity: Identity) -> Self {
-        let source = |i: usize| Source::of(register::ALL[i].address, identity);
-        let bits = |is: fn(Source) -> bool| std::array::from_fn(|i| Constant::new(is(source(i))));
+        let place = |address: u16| Constant::new(u64::from(address).into());
         let can_write = |i: usize| register::ALL[i].access == Access::ReadWrite;
         Self {
             clock: Default::default(),
-            address: Default::default(),
-            value: Default::default(),
+            data: Default::default(),
+            set_low: Default::default(),
+            set_high: Default::default(),
             known: Default::default(),
             writable: Default::default(),
+            value: Default::default(),
+            advance: Default::default(),
             write: Default::default(),
-            write_value: Default::default(),
+            hold: Default::default(),
+            counting: Default::default(),
             count_ok: Default::default(),
             count_bad: Default::default(),
             activity: Default::default(),
-            scratch: Default::default(),
-            frames_ok: Default::default(),
-            frames_ok_up: Default::default(),
-            frames_bad: Default::default(),
-            frames_bad_up: Default::default(),
-            place: std::array::from_fn(|i| Constant::new(u64::from(register::ALL[i].address).into())),
-            fixed: std::array::from_fn(|i| Constant::new(source(i).fixed().into())),
-            is_scratch: bits(|s| matches!(s, Source::Scratch)),
-            is_frames_ok: bits(|s| matches!(s, Source::FramesOk)),
-            is_frames_bad: bits(|s| matches!(s, Source::FramesBad)),
+            ram: RegisterRam::new(identity),
+            place: Default::default(),
+            place_up: Default::default(),
+            is_known: Default::default(),
+            is_writable: Default::default(),
+            odd: Default::default(),
+            ok_due: Default::default(),
+            bad_due: Default::default(),
+            is_counting: Default::default(),
+            fetched: Default::default(),
+            count_at: Default::default(),
+            count_at_up: Default::default(),
+            counted: Default::default(),
+            places: std::array::from_fn(|i| Constant::new(u64::from(register::ALL[i].address).into())),
             can_write: std::array::from_fn(|i| Constant::new(can_write(i))),
+            frames_ok: place(register::FRAMES_OK),
+            frames_bad: place(register::FRAMES_BAD),
         }
     }
 }
@@ -123,37 +213,81 @@ impl RegisterFile<REGISTERS> {
 impl<const N: usize> Logic for RegisterFile<N> {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, scratch, frames_ok, frames_bad);
-        self.frames_ok_up.next = self.frames_ok.q.val() + 1;
-        self.frames_bad_up.next = self.frames_bad.q.val() + 1;
-        if self.count_ok.val() {
-            self.frames_ok.d.next = self.frames_ok_up.val();
-        }
-        if self.count_bad.val() {
-            self.frames_bad.d.next = self.frames_bad_up.val();
-        }
-        if self.write.val() {
-            self.scratch.d.next = self.write_value.val();
-        }
-        self.activity.next = self.frames_ok.q.val().get_bit(0);
-        self.value.next = 0.into();
-        self.known.next = false;
-        self.writable.next = false;
-        for i in 0..N {
-            if self.address.val() == self.place[i].val() {
-                self.known.next = true;
-                self.writable.next = self.can_write[i].val();
-                self.value.next = self.fixed[i].val();
-                if self.is_scratch[i].val() {
-                    self.value.next = self.scratch.q.val();
-                }
-                if self.is_frames_ok[i].val() {
-                    self.value.next = self.frames_ok.q.val();
-                }
-                if self.is_frames_bad[i].val() {
-                    self.value.next = self.frames_bad.q.val();
+        dff_setup!(
+            self,
+            clock,
+            place,
+            is_known,
+            is_writable,
+            odd,
+            ok_due,
+            bad_due,
+            is_counting,
+            fetched,
+            count_at
+        );
+        clock!(self, clock, ram);
+        self.place_up.next = self.place.q.val() + 1;
+        self.count_at_up.next = self.count_at.q.val() + 1;
+        self.counted.next = self.ram.read_data.val() + 1;
+        self.known.next = self.is_known.q.val();
+        self.writable.next = self.is_writable.q.val();
+        self.value.next = self.ram.read_data.val();
+        self.counting.next = self.is_counting.q.val();
+        self.activity.next = self.odd.q.val();
+        self.ram.address.next = self.place.q.val();
+        self.ram.write.next = self.write.val();
+        self.ram.write_data.next = self.data.val();
+
+        if self.set_low.val() {
+            self.place.d.next = self.data.val().get_bits::<ADDRESS_BITS>(0);
+            self.is_known.d.next = false;
+            self.is_writable.d.next = false;
+            for i in 0..N {
+                if self.data.val() == self.places[i].val() {
+                    self.is_known.d.next = true;
+                    self.is_writable.d.next = self.can_write[i].val();
                 }
             }
+        }
+        // Every register lies below 64.
+        if self.set_high.val() && self.data.val().any() {
+            self.is_known.d.next = false;
+            self.is_writable.d.next = false;
+        }
+        if self.advance.val() || self.write.val() {
+            self.place.d.next = self.place_up.val();
+        }
+
+        if self.is_counting.q.val() {
+            self.ram.address.next = self.count_at.q.val();
+            self.ram.write_data.next = self.counted.val();
+            self.ram.write.next = self.fetched.q.val();
+            self.fetched.d.next = !self.fetched.q.val();
+            if self.fetched.q.val() {
+                self.count_at.d.next = self.count_at_up.val();
+                // 0xFF carries, but not out of the register.
+                if !self.ram.read_data.val().all() || self.count_at.q.val().get_bits::<2>(0).all() {
+                    self.is_counting.d.next = false;
+                }
+            }
+        } else if !self.hold.val() && !self.write.val() {
+            if self.bad_due.q.val() {
+                self.bad_due.d.next = false;
+                self.is_counting.d.next = true;
+                self.count_at.d.next = self.frames_bad.val();
+            } else if self.ok_due.q.val() {
+                self.ok_due.d.next = false;
+                self.is_counting.d.next = true;
+                self.count_at.d.next = self.frames_ok.val();
+            }
+        }
+        if self.count_ok.val() {
+            self.ok_due.d.next = true;
+            self.odd.d.next = !self.odd.q.val();
+        }
+        if self.count_bad.val() {
+            self.bad_due.d.next = true;
         }
     }
 }

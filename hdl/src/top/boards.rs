@@ -57,6 +57,11 @@ impl Board {
         Ok(clocks)
     }
 
+    /// Whether any of its engines reads rings.
+    pub fn has_rings(&self) -> bool {
+        self.engines.iter().any(|engine| engine == "vault" || engine == "entropy")
+    }
+
     /// The value of the `ENGINES` register.
     pub fn engine_bits(&self) -> Result<u32, Error> {
         self.engines.iter().try_fold(0, |bits, name| {
@@ -80,6 +85,7 @@ mod tests {
         for (name, board) in all().unwrap() {
             assert!(board.clocks_per_bit().is_ok(), "{name}");
             assert_ne!(board.engine_bits().unwrap(), 0, "{name}");
+            assert!(board.has_rings(), "{name}");
         }
     }
 

@@ -1,15 +1,14 @@
-//! The iCE40-HX8K breakout board: one clock straight from the oscillator, the UART of the FT2232H, one LED.
+//! The iCE40-HX8K breakout board: one clock straight from the oscillator, the UART of the FT2232H, two LEDs. It has no
+//! button, so enrolment is always permitted. Also the board that is only simulated, whose rings are made of numbers.
 //!
 //! There is no reset: every register has its initial value from the bitstream.
 
 use rust_hdl_core::prelude::*;
 
-use super::STACK_DEPTH;
 use super::core::Core;
+use super::{STACK_DEPTH, TIMER_BITS};
+use crate::engine::Rings;
 use crate::link::registers::Identity;
-
-/// Width of the bit timer: up to four clocks a bit.
-const TIMER_BITS: usize = 2;
 
 /// The top; its fields are the names of the ports.
 #[derive(LogicBlock)]
@@ -22,18 +21,23 @@ pub struct Hx8k {
     pub uart_tx: Signal<Out, Bit>,
     /// Changes with every frame accepted.
     pub led: Signal<Out, Bit>,
+    /// Lit while the vault is at work.
+    pub busy: Signal<Out, Bit>,
+    permitted: Constant<Bit>,
     core: Core<TIMER_BITS, STACK_DEPTH>,
 }
 
 impl Hx8k {
-    /// The top of a board that is `identity`, at `clocks_per_bit` clocks a bit.
-    pub fn new(clocks_per_bit: u64, identity: Identity) -> Self {
+    /// The top of a board that is `identity`, at `clocks_per_bit` clocks a bit, with these rings.
+    pub fn new(clocks_per_bit: u64, identity: Identity, rings: Rings) -> Self {
         Self {
             clock: Default::default(),
             uart_rx: Default::default(),
             uart_tx: Default::default(),
             led: Default::default(),
-            core: Core::new(clocks_per_bit, identity),
+            busy: Default::default(),
+            permitted: Constant::new(true),
+            core: Core::new(clocks_per_bit, identity, rings),
         }
     }
 }
@@ -43,7 +47,9 @@ impl Logic for Hx8k {
     fn update(&mut self) {
         clock!(self, clock, core);
         self.core.uart_rx.next = self.uart_rx.val();
+        self.core.permit_enrol.next = self.permitted.val();
         self.uart_tx.next = self.core.uart_tx.val();
         self.led.next = self.core.activity.val();
+        self.busy.next = self.core.busy.val();
     }
 }
