@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use twinseal_driver::{Board, DeriveSlot, HelperStore, Link, Options, Provider, boards, link};
-use twinseal_sim::{SimBoard, SimLink};
+use twinseal_sim::{Silicon, SimBoard, SimLink};
 use twinseal_wire::engines;
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
@@ -27,9 +27,6 @@ use crate::folder;
 const DEFAULT_BAUD: u32 = 3_000_000;
 /// A folder has one board, whatever its port is called today; [`folder::HELPER`] is this and the store's ending.
 pub(crate) const HELPER_NAME: &str = "vault";
-/// What stands for the silicon of a virtual board.
-const SILICON_BYTES: usize = 32;
-
 /// What keys grow from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
@@ -119,21 +116,15 @@ fn virtual_board(silicon: &Path, dir: &Path) -> Result<Box<dyn Link>, Error> {
         if let Some(parent) = silicon.parent().filter(|p| !p.as_os_str().is_empty()) {
             folder::create_private(parent)?;
         }
-        let mut seed = Zeroizing::new([0u8; SILICON_BYTES]);
-        Provider::software().entropy.fill(seed.as_mut_slice())?;
-        let text = Zeroizing::new(hex::encode(seed.as_slice()));
-        made_once(folder::write_secret(silicon, text.as_bytes()))?;
+        match Silicon::from_file(silicon) {
+            // Somebody else has made it at the same time.
+            Err(_) if silicon.exists() => {}
+            made => drop(made?),
+        }
     }
-    let text = folder::read_secret(silicon)?;
-    let mut seed = Zeroizing::new([0u8; SILICON_BYTES]);
-    hex::decode_to_slice(text.trim_ascii(), seed.as_mut_slice()).map_err(|_| Error::SecretMalformed {
-        path: silicon.display().to_string(),
-        expected: "64 hex digits, the silicon of a virtual board",
-    })?;
-    Ok(Box::new(SimLink::new({
-        let _ = &seed;
-        SimBoard::new()?
-    })))
+    // Whoever can read the chip has every key that grows in it.
+    drop(folder::read_secret(silicon)?);
+    Ok(Box::new(SimLink::new(SimBoard::with_silicon(Silicon::from_file(silicon)?)?)))
 }
 
 /// Enrols the board, as a first start does, for an operator who must hold its pin meanwhile.
