@@ -7,7 +7,7 @@ use twinseal_wire::{
     opcode, rx_cost, status,
 };
 
-use crate::{SimBoard, SimError, Usage};
+use crate::{Silicon, SimBoard, SimError, Usage};
 
 /// SHA-256 of one message by the simulated board.
 #[derive(Clone, Copy, Debug)]
@@ -68,6 +68,66 @@ pub fn hash(message_bytes: usize) -> Result<Hashing, SimError> {
         }
     }
     Ok(Hashing { message_bytes, digest: digest.unwrap_or_default(), usage: board.usage() })
+}
+
+/// One request of the vault, from its first byte on the line to the last of its answer.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// What was asked.
+    pub what: &'static str,
+    /// What it took.
+    pub usage: Usage,
+}
+
+/// Asks the vault of a new board with this chip for everything it does, refusals last.
+pub fn vault(silicon: Silicon) -> Result<Vec<Step>, SimError> {
+    let mut board = SimBoard::with_silicon(silicon)?;
+    let mut steps = Vec::new();
+    let mut ask = |what, opcode, payload: &[u8], expected| {
+        let before = board.usage();
+        let (status, answer) = exchange(&mut board, opcode, payload)?;
+        steps.push(Step { what, usage: board.usage().since(before) });
+        match status == expected {
+            true => Ok(answer),
+            false => Err(SimError::Answer(format!("{what}: status {status}, not {expected}"))),
+        }
+    };
+    let helper = ask("enrol", opcode::VAULT_ENROL, &[], status::OK)?;
+    ask("derive, 16-byte label", opcode::VAULT_DERIVE, &[7; 16], status::OK)?;
+    ask("derive, 128-byte label", opcode::VAULT_DERIVE, &[7; 128], status::OK)?;
+    ask("attest", opcode::VAULT_ATTEST, &[7; 32], status::OK)?;
+    ask("close", opcode::VAULT_CLOSE, &[], status::OK)?;
+    ask("open", opcode::VAULT_OPEN, &helper, status::OK)?;
+    ask("entropy, first", opcode::ENTROPY, &[], status::OK)?;
+    ask("entropy, later", opcode::ENTROPY, &[], status::OK)?;
+    let mut wrong = helper;
+    wrong.iter_mut().for_each(|byte| *byte ^= 1);
+    ask("refusal, first", opcode::VAULT_OPEN, &wrong, status::REFUSED)?;
+    ask("refusal, second", opcode::VAULT_OPEN, &wrong, status::REFUSED)?;
+    ask("refusal, third", opcode::VAULT_OPEN, &wrong, status::REFUSED)?;
+    Ok(steps)
+}
+
+/// One request and the status and payload of its answer.
+fn exchange(board: &mut SimBoard, opcode: u8, payload: &[u8]) -> Result<(u8, Vec<u8>), SimError> {
+    let mut line = [0; MAX_ENCODED_BYTES];
+    // Every payload of this file fits.
+    let len = encode(&Frame::request(1, opcode, payload), &mut line).unwrap_or(0);
+    board.send(&line[..len]);
+    let (mut decoder, mut out) = (Decoder::new(), [0; 256]);
+    loop {
+        let len = board.run(1 << 20, &mut out);
+        if len == 0 && board.is_idle() {
+            return Err(SimError::Answer(format!("silence after opcode {opcode:#04x}")));
+        }
+        for &byte in &out[..len] {
+            match decoder.push(byte) {
+                None => {}
+                Some(Ok(frame)) => return Ok((frame.status, frame.payload.to_vec())),
+                Some(Err(e)) => return Err(SimError::Answer(format!("{e:?}"))),
+            }
+        }
+    }
 }
 
 /// The message as frames for the line, each with what it costs the board's buffer.

@@ -43,6 +43,15 @@ pub struct Usage {
 }
 
 impl Usage {
+    /// What was used since `before`.
+    pub fn since(&self, before: Self) -> Self {
+        Self {
+            cycles: self.cycles - before.cycles,
+            samples: self.samples - before.samples,
+            spent: self.spent - before.spent,
+        }
+    }
+
     /// Simulated cycles per second of this machine's time.
     pub fn cycles_per_s(&self) -> f64 {
         self.cycles as f64 / self.spent.as_secs_f64().max(f64::MIN_POSITIVE)

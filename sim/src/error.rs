@@ -43,7 +43,9 @@ pub enum SimError {
     #[error("TSL-SIM-008: no randomness for a new chip ({0}); do not continue on this system")]
     Random(#[source] getrandom::Error),
     /// The file of a chip cannot be read or written.
-    #[error("TSL-SIM-009: cannot read or make the chip {path} ({source}); give --silicon a path in a writable folder")]
+    #[error(
+        "TSL-SIM-009: cannot read or make the chip {path} ({source}); give --silicon a path in a writable folder"
+    )]
     SiliconFile {
         /// The file.
         path: PathBuf,

@@ -133,7 +133,9 @@ mod tests {
             assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         }
         let good = fs::read(&path).unwrap();
-        for bad in [&b""[..], &good[..63], &[&good[..], b"00"].concat(), &[b'g'; 64], &[0xFF; 64], &[b'+'; 64]] {
+        for bad in
+            [&b""[..], &good[..63], &[&good[..], b"00"].concat(), &[b'g'; 64], &[0xFF; 64], &[b'+'; 64]]
+        {
             fs::write(&path, bad).unwrap();
             let error = Silicon::from_file(&path).unwrap_err();
             assert_eq!(error.code(), "TSL-SIM-010", "{error}");
@@ -145,6 +147,9 @@ mod tests {
     #[test]
     fn nothing_printed_tells_the_seed() {
         let shown = format!("{:?}", Silicon::from([0xC3; 32]).power_up(7));
-        assert!(shown.contains("power_up: Some(7)") && !shown.contains("c3") && !shown.contains("195"), "{shown}");
+        assert!(
+            shown.contains("power_up: Some(7)") && !shown.contains("c3") && !shown.contains("195"),
+            "{shown}"
+        );
     }
 }

@@ -37,9 +37,11 @@ pub fn run(provider: &Provider, budget: &Budget) {
 /// # Panics
 /// If a check fails.
 pub fn secrets(provider: &Provider, budget: &Budget) {
-    for (name, check) in
-        [("derived keys", derived_keys as fn(&Provider, &Budget)), ("entropy", entropy), ("threads", key_threads)]
-    {
+    for (name, check) in [
+        ("derived keys", derived_keys as fn(&Provider, &Budget)),
+        ("entropy", entropy),
+        ("threads", key_threads),
+    ] {
         println!("provider: {name} of {provider:?}");
         check(provider, budget);
     }

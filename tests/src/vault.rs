@@ -398,9 +398,15 @@ fn random_bytes(suite: &Suite<'_>) {
     assert!(!draws.contains(&again.expect(opcode::ENTROPY, &[])), "the same after power-up");
 }
 
+/// Root and response of a board with these options whose first act after power-up is to enrol.
+pub fn secrets(options: &Options) -> Option<([u8; 32], [u8; 64])> {
+    Secrets::of(options).map(|secrets| (secrets.root, secrets.response))
+}
+
 /// What the board must never say, computed from its silicon as `hdl/puf` does.
 struct Secrets {
     root: [u8; 32],
+    response: [u8; 64],
     syndrome: [u8; 32],
     tag: [u8; 32],
     /// Texts of which no four bytes in a row may be said, with their names.
@@ -440,12 +446,12 @@ impl Secrets {
             })
             .collect();
         texts.extend(turned);
-        // Four equal bytes in a row, as paddings have, tell nothing.
-        Some(Self { root, syndrome, tag, texts })
+        Some(Self { root, response, syndrome, tag, texts })
     }
 
     /// The name of a secret of which `said` has four bytes in a row.
     fn found_in(&self, said: &[u8]) -> Option<&'static str> {
+        // Four equal bytes in a row, as paddings have, tell nothing.
         let (name, _) = self.texts.iter().find(|(_, text)| {
             let telling = |four: &&[u8]| four.iter().any(|byte| *byte != four[0]);
             text.windows(4).filter(telling).any(|four| said.windows(4).any(|heard| heard == four))

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use twinseal_driver::{Board, Error, HashSlot, Link, MerkleSlot, Options};
+use twinseal_driver::{Board, DeriveSlot, Error, HashSlot, Link, MerkleSlot, Options};
 use twinseal_hdl::golden::board::GoldenBoard;
 use twinseal_tests::data::Random;
 use twinseal_tests::fault::{Direction, Fault, FaultyLink, LyingLink, Switch};
@@ -377,4 +377,62 @@ fn a_lying_board_is_caught_when_results_are_verified() {
         assert!(matches!(&error, Error::WrongResult { engine: e, .. } if *e == engine), "{error}");
         assert!(error.to_string().contains("lying golden model 00000000"), "{error}");
     }
+}
+
+/// A line on which silence has to be waited out, as on a real one.
+struct Waiting<L>(L);
+
+impl<L: Link> Link for Waiting<L> {
+    fn write_all(&mut self, bytes: &[u8], deadline: Instant) -> Result<(), Error> {
+        self.0.write_all(bytes, deadline)
+    }
+
+    fn read(&mut self, buffer: &mut [u8], deadline: Instant) -> Result<usize, Error> {
+        let len = self.0.read(buffer, deadline)?;
+        if len == 0 {
+            std::thread::sleep(deadline.saturating_duration_since(Instant::now()));
+        }
+        Ok(len)
+    }
+
+    fn discard_input(&mut self) -> Result<(), Error> {
+        self.0.discard_input()
+    }
+
+    fn describe(&self) -> String {
+        self.0.describe()
+    }
+}
+
+/// A vault may take minutes to answer, but a byte lost on the way there or back is noticed at once.
+#[test]
+fn one_fault_at_any_byte_of_a_vault_call_is_mended_without_waiting_for_the_vault() {
+    let (link, switch) = FaultyLink::new(GoldenLink::new(golden::Options::default()));
+    let patient =
+        Options { vault_time: Duration::from_secs(100), silence: Duration::from_millis(5), ..options(1) };
+    let board = Board::open(Box::new(Waiting(link)), patient).unwrap();
+    board.enrol().unwrap();
+    let key = board.derive(b"label").unwrap();
+    switch.arm(Direction::ToBoard, usize::MAX, Fault::Drop);
+    board.derive(b"label").unwrap();
+    let (traffic, mut random) = (switch.passed(), Random::new(44));
+    let from = Instant::now();
+    for direction in DIRECTIONS {
+        for nth in 0..traffic[direction as usize] {
+            // The others lose the guard along with what it guards.
+            let one_byte = |fault: &Fault| !matches!(fault, Fault::Truncate | Fault::Clog);
+            for fault in passing_faults(&mut random).into_iter().filter(one_byte) {
+                switch.arm(direction, nth, fault);
+                let again = board.derive(b"label");
+                let again = again.unwrap_or_else(|e| panic!("{direction:?} {nth} {fault:?}: {e}"));
+                assert_eq!(again, key, "{direction:?} {nth} {fault:?}");
+                assert!(switch.has_happened(), "{direction:?} {nth} {fault:?} did not happen");
+            }
+        }
+    }
+    assert!(
+        from.elapsed() < Duration::from_secs(50),
+        "{:?}: the vault's limit was waited for",
+        from.elapsed()
+    );
 }

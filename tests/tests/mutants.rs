@@ -2,11 +2,13 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::VecDeque;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use twinseal_driver::{Error, Link};
 use twinseal_hdl::golden::board::GoldenBoard;
-use twinseal_tests::golden::{GoldenLink, Options};
+use twinseal_tests::golden::{self, GoldenLink, Options};
+use twinseal_tests::vault::{self, Powered};
 use twinseal_tests::{Budget, link};
 use twinseal_wire::{
     self as wire, Decoder, Frame, MAX_ENCODED_BYTES, RESPONSE_BIT, cobs, engines, opcode, register, status,
@@ -42,7 +44,11 @@ struct Mutant {
 
 impl Mutant {
     fn boxed(defect: Defect) -> Box<dyn Link> {
-        let board = GoldenBoard::new(Options::default());
+        Self::of(Options::default(), defect)
+    }
+
+    fn of(options: Options, defect: Defect) -> Box<dyn Link> {
+        let board = GoldenBoard::new(options);
         let (requests, answers) = (Decoder::new(), Decoder::new());
         Box::new(Self { board, defect, requests, answers, pending: VecDeque::new(), out: VecDeque::new() })
     }
@@ -293,3 +299,143 @@ fn every_board_built_wrong_is_found() {
         assert!(failed.contains(&check), "{options:?} was found by {failed:?}, not by {check:?}");
     }
 }
+
+/// A golden board of a bench, with a defect in its answers and a twin without.
+fn vault_failures(defect: Defect) -> Vec<&'static str> {
+    let sound = golden::bench(Options::default());
+    let bench = |chip| {
+        let powered = sound(chip)?;
+        let options = powered.twin?;
+        Some(Powered { link: Mutant::of(options, defect), ..powered })
+    };
+    vault::failures(&bench, &Budget { flip_step: 97, random_draws: 4, ..budget() })
+}
+
+/// As [`vault_failures`], where the silicon is not known: no twin helps.
+fn vault_failures_without_twin(defect: Defect) -> Vec<&'static str> {
+    let sound = golden::bench(Options::default());
+    let bench = |chip| {
+        let powered = sound(chip)?;
+        Some(Powered { link: Mutant::of(powered.twin?, defect), twin: None, ..powered })
+    };
+    vault::failures(&bench, &Budget { flip_step: 97, random_draws: 4, ..budget() })
+}
+
+#[test]
+fn every_defect_of_a_vault_is_found_by_the_check_for_it() {
+    let defects: [(&str, &str, Defect); 12] = [
+        ("keys of a closed vault", "closed before it is opened", |_, answer| {
+            if answer.status == status::CLOSED {
+                (answer.status, answer.payload) = (status::OK, vec![7; 32]);
+            }
+        }),
+        ("labels of any length", "closed before it is opened", |request, answer| {
+            if request.opcode == opcode::VAULT_DERIVE && answer.status == status::BAD_LENGTH {
+                answer.status = status::CLOSED;
+            }
+        }),
+        ("helper data a byte short", "enrolment and keys", |request, answer| {
+            if request.opcode == opcode::VAULT_ENROL && answer.status == status::OK {
+                answer.payload.pop();
+            }
+        }),
+        ("one key for all labels", "enrolment and keys", |request, answer| {
+            if request.opcode == opcode::VAULT_DERIVE && answer.status == status::OK {
+                answer.payload.fill(9);
+            }
+        }),
+        ("an attestation that does not know the challenge", "enrolment and keys", |request, answer| {
+            if request.opcode == opcode::VAULT_ATTEST && answer.status == status::OK {
+                answer.payload.fill(9);
+            }
+        }),
+        ("helper data of anybody", "another board", |request, answer| {
+            if request.opcode == opcode::VAULT_OPEN && answer.status == status::REFUSED {
+                answer.status = status::OK;
+            }
+        }),
+        ("a refusal that says why", "helper data changed in any bit", |request, answer| {
+            if request.opcode == opcode::VAULT_OPEN
+                && answer.status == status::REFUSED
+                && request.payload[0] != 1
+            {
+                answer.status = status::BAD_VERSION;
+            }
+        }),
+        ("a version bit nobody looks at", "helper data changed in any bit", |request, answer| {
+            if request.opcode == opcode::VAULT_OPEN && request.payload[0] == 0x81 {
+                answer.status = status::OK;
+            }
+        }),
+        ("a vault that never closes", "closed after eight refusals", |request, answer| {
+            if request.opcode == opcode::VAULT_ENROL && answer.status == status::REFUSED {
+                (answer.status, answer.payload) = (status::OK, vec![1; 49]);
+            }
+        }),
+        ("always the same random bytes", "random bytes", |request, answer| {
+            if request.opcode == opcode::ENTROPY && answer.status == status::OK {
+                answer.payload = vec![0x5A; 32];
+            }
+        }),
+        ("mostly ones", "random bytes", |request, answer| {
+            if request.opcode == opcode::ENTROPY {
+                answer.payload.iter_mut().for_each(|byte| *byte |= 0x11);
+            }
+        }),
+        ("no defect at all", "", |_, _| {}),
+    ];
+    for (what, check, defect) in defects {
+        for failed in [vault_failures(defect), vault_failures_without_twin(defect)] {
+            match check {
+                "" => assert_eq!(failed, [""; 0], "{what}"),
+                _ => assert!(failed.contains(&check), "{what} was found by {failed:?}, not by {check:?}"),
+            }
+        }
+    }
+}
+
+/// The twin is the judge of everything that is said; here are boards that say more than it, in ways it does not see.
+#[test]
+fn whoever_tells_four_bytes_of_a_secret_is_found() {
+    const LEAKS: [Defect; 4] = [
+        |request, answer| {
+            // In place of a digest, when a message of no bytes was hashed.
+            if request.opcode == opcode::HASH && request.payload == [3] {
+                answer.payload[28..].copy_from_slice(&ROOT.lock().unwrap()[8..12]);
+            }
+        },
+        |request, answer| {
+            if request.opcode == opcode::MERKLE && answer.payload.len() == 32 {
+                let root = ROOT.lock().unwrap();
+                answer.payload[..4].iter_mut().zip(&root[28..]).for_each(|(byte, root)| *byte = !root);
+            }
+        },
+        |request, answer| {
+            if request.opcode == 0x26 {
+                answer.payload = ROOT.lock().unwrap()[..4].iter().map(|byte| byte ^ 0x5c).collect();
+            }
+        },
+        |request, answer| {
+            if request.opcode == opcode::ECHO && request.payload.len() == 32 {
+                answer.payload[10..14].copy_from_slice(&RESPONSE.lock().unwrap()[60..]);
+            }
+        },
+    ];
+    for (i, leak) in LEAKS.into_iter().enumerate() {
+        let sound = golden::bench(Options::default());
+        let bench = |chip| {
+            let powered = sound(chip)?;
+            let options = powered.twin?;
+            let (root, response) = vault::secrets(&options)?;
+            (*ROOT.lock().unwrap(), *RESPONSE.lock().unwrap()) = (root, response);
+            Some(Powered { link: Mutant::of(options, leak), ..powered })
+        };
+        let failed = vault::failures(&bench, &budget());
+        let check = "keys as they are defined, and nothing said of the root";
+        assert_eq!(failed, [check], "leak {i}");
+    }
+}
+
+/// Of the board that was switched on last: a defect is a plain function.
+static ROOT: Mutex<[u8; 32]> = Mutex::new([0; 32]);
+static RESPONSE: Mutex<[u8; 64]> = Mutex::new([0; 64]);

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 
 use twinseal_driver::link::{Recorder, Replay};
-use twinseal_driver::{Board, Error, HashSlot, Link, MerkleSlot, Options};
+use twinseal_driver::{Board, DeriveSlot, Error, HashSlot, HelperData, Link, MerkleSlot, Options};
 use twinseal_tests::fault::{Direction, Fault, FaultyLink};
 use twinseal_tests::golden::{self, GoldenLink};
 use twinseal_tests::reference::{sha256, tree_head};
@@ -47,4 +47,35 @@ fn a_recorded_session_replays_with_its_faults() {
     let cut = &text[..text.len() / 2].rsplit_once('\n').unwrap().0;
     let error = session(Box::new(Replay::new(cut).unwrap()), b"same").unwrap_err();
     assert!(matches!(error, Error::Disconnected { .. }), "{error}");
+}
+
+/// Enrols, derives, loses the vault and opens it again; what it derived.
+fn vault_session(link: Box<dyn Link>) -> Result<[u8; 32], Error> {
+    let board = Board::open(link, Options { nonce: Some(8), verify: true, ..Options::default() })?;
+    let helper = board.enrol()?;
+    let key = board.derive(b"label")?;
+    board.attest(&[4; 32])?;
+    board.close_vault()?;
+    let mut wrong = *helper.as_bytes();
+    wrong[48] ^= 1;
+    assert!(matches!(board.open_vault(&HelperData::from_bytes(wrong)), Err(Error::HelperRefused { .. })));
+    board.open_vault(&helper)?;
+    assert_eq!(board.derive(b"label")?, key);
+    board.random()?;
+    Ok(*key)
+}
+
+#[test]
+fn a_recorded_vault_replays_and_no_other_board_takes_its_part() {
+    let transcript = Shared::default();
+    let golden = || Box::new(GoldenLink::new(golden::Options::default()));
+    let key = vault_session(Box::new(Recorder::new(golden(), transcript.clone()))).unwrap();
+    let text = String::from_utf8(transcript.0.lock().unwrap().clone()).unwrap();
+    assert_eq!(vault_session(Box::new(Replay::new(&text).unwrap())).unwrap(), key);
+    // A transcript holds the keys that went over the cable, which is why it must be kept like them.
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    assert!(text.contains(&hex(&key[..6])));
+    // What another host hears of it is of no use on another board.
+    let other = golden::Options { rings: golden::Rings::of_chip([9; 32], 0), ..golden::Options::default() };
+    assert_ne!(vault_session(Box::new(GoldenLink::new(other))).unwrap(), key);
 }

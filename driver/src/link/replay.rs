@@ -1,8 +1,8 @@
 //! A link written down, and played back without the board: a fault from the field becomes a test.
 //!
 //! A transcript is text: `> ` and hex digits went to the board, `< ` and hex digits came from it, `<` alone is a read in
-//! vain. It holds every byte that was hashed, so treat it as you treat the data. The driver says the same again only
-//! from the same [`nonce`](crate::Options::nonce).
+//! vain. It holds every byte that was hashed and every key that was derived, so treat it as you treat those. The driver
+//! says the same again only from the same [`nonce`](crate::Options::nonce).
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;

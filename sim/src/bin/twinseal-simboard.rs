@@ -9,7 +9,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use nix::sys::signal::{SigSet, Signal};
-use twinseal_sim::{BAUD, CLOCK_HZ, PtyServer, SimBoard, SimError, Usage, bench};
+use twinseal_puf::silicon::{Condition, ROOM};
+use twinseal_sim::{BAUD, CLOCK_HZ, PtyServer, Silicon, SimBoard, SimError, Usage, bench};
 
 /// Serves a simulated board on a pseudo-terminal and prints the terminal's path, until SIGINT or SIGTERM.
 #[derive(Parser)]
@@ -27,11 +28,51 @@ struct Arguments {
     /// Instead of serving, measure the simulation and print figures.
     #[arg(long, conflicts_with_all = ["link", "cycles"])]
     bench: bool,
+    /// Keep the board's chip here, 32 bytes in hex; made if missing. Without it every start is another chip.
+    #[arg(long, value_name = "FILE")]
+    silicon: Option<PathBuf>,
+    /// Junction temperature of the chip, degrees Celsius.
+    #[arg(long, default_value_t = ROOM.celsius, value_parser = celsius, allow_negative_numbers = true)]
+    celsius: f64,
+    /// Core supply of the chip, volts.
+    #[arg(long, default_value_t = ROOM.volts, value_parser = volts)]
+    volts: f64,
+    /// Age of the chip, years.
+    #[arg(long, default_value_t = ROOM.years, value_parser = years)]
+    years: f64,
+}
+
+fn celsius(text: &str) -> Result<f64, String> {
+    within(text, -40.0, 125.0)
+}
+
+fn volts(text: &str) -> Result<f64, String> {
+    within(text, 1.0, 1.4)
+}
+
+fn years(text: &str) -> Result<f64, String> {
+    within(text, 0.0, 30.0)
+}
+
+/// A number from `least` to `most`.
+fn within(text: &str, least: f64, most: f64) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|number| (least..=most).contains(number));
+    number.ok_or_else(|| format!("give a number from {least} to {most}"))
+}
+
+/// The chip asked for, under the conditions asked for.
+fn silicon(arguments: &Arguments) -> Result<Silicon, SimError> {
+    let silicon = match &arguments.silicon {
+        Some(path) => Silicon::from_file(path)?,
+        None => Silicon::random()?,
+    };
+    let &Arguments { celsius, volts, years, .. } = arguments;
+    Ok(silicon.at(Condition { celsius, volts, years }))
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let done = if arguments.bench { benchmark() } else { serve(&arguments) };
+    let done = if arguments.bench { benchmark(&arguments) } else { serve(&arguments) };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
@@ -46,7 +87,7 @@ fn serve(arguments: &Arguments) -> Result<(), SimError> {
     let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]);
     signals.thread_block().map_err(|e| SimError::Signals(e.into()))?;
 
-    let server = PtyServer::start(SimBoard::new()?)?;
+    let server = PtyServer::start(SimBoard::with_silicon(silicon(arguments)?)?)?;
     let link = arguments.link.as_deref().map(|link| Symlink::new(link, server.path())).transpose()?;
     let shown = link.as_ref().map_or(server.path(), |link| &link.path);
     // Whoever closed our standard output does not want the path.
@@ -71,7 +112,7 @@ const MILLION_A: [u8; 32] = [
     0x80, 0x9a, 0x48, 0xa4, 0x97, 0x20, 0x0e, 0x04, 0x6d, 0x39, 0xcc, 0xc7, 0x11, 0x2c, 0xd0,
 ];
 
-fn benchmark() -> Result<(), SimError> {
+fn benchmark(arguments: &Arguments) -> Result<(), SimError> {
     let hashing = bench::hash(1_000_000)?;
     if hashing.digest != MILLION_A {
         return Err(SimError::Answer(format!("SHA-256 of a million a: {:02x?}", hashing.digest)));
@@ -84,6 +125,14 @@ fn benchmark() -> Result<(), SimError> {
         "  real board  {:.3} MB/s, of {line_mb_per_s:.3} MB/s its line carries",
         hashing.board_mb_per_s()
     );
+    println!("simulated board, its vault");
+    for bench::Step { what, usage } in bench::vault(silicon(arguments)?)? {
+        println!(
+            "  {what:<22} {:>9.3} ms there, {:>7.3} s here",
+            usage.board_s() * 1e3,
+            usage.spent.as_secs_f64()
+        );
+    }
     Ok(())
 }
 
