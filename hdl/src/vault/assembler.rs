@@ -333,7 +333,8 @@ impl Assembler {
             self.here(top);
             self.sub(1);
             self.skip(If::Below);
-            self.jump(top);
+            // This one leaves A alone.
+            self.jump_by(top);
         }
         for _ in 0..rest {
             self.rest();
