@@ -96,6 +96,8 @@ impl<F: FnMut(&Step)> Demo<F> {
             recovery_authorities: vec![elsewhere.path().join("authorities/registry/generation-1.pub")],
             ..Config::default()
         };
+        // Meanwhile somebody else gets a board and enrols it.
+        let second = Second::start(second_node(&config, elsewhere.path()));
         let node = self.open(&config)?;
         self.vault(&node, data_dir)?;
         let mut upload = self.ingest(options)?;
@@ -115,7 +117,8 @@ impl<F: FnMut(&Step)> Demo<F> {
         self.attack(&node, &sealed, data_dir).await?;
         self.time_and_revocation(&node, number).await?;
         self.threshold(&node)?;
-        self.lose_the_board(node, config, &mut registry, elsewhere.path(), &upload, number).await
+        let second = second.join()?;
+        self.lose_the_board(node, second, config, &mut registry, elsewhere.path(), &upload, number).await
     }
 
     fn end(&mut self, step: Recorder) {
@@ -721,6 +724,7 @@ impl<F: FnMut(&Step)> Demo<F> {
     async fn lose_the_board(
         &mut self,
         node: Node,
+        second: Node,
         config: Config,
         registry: &mut Authorities,
         elsewhere: &Path,
@@ -732,12 +736,10 @@ impl<F: FnMut(&Step)> Demo<F> {
             .begin("B", "The disk without its board is of no use; the recovery policy outlives the board");
         let (chain, in_vault) = (node.ledger().chain().to_string(), node.engines().root() == Kind::Vault);
         drop(node);
-        let board =
-            if in_vault { format!("sim:{}", elsewhere.join("second-chip").display()) } else { "none".into() };
         if in_vault {
-            // Fabricates the second chip, and enrols it for a node of its own.
             let stolen =
                 |board: &str| Config { board: board.into(), engine: EngineChoice::Auto, ..config.clone() };
+            let board = second_node(&config, elsewhere).board;
             step.refused("the same folder with no board", Node::open(&stolen("none")), &["TSL-NOD-059"]);
             step.refused("the same folder with another board", Node::open(&stolen(&board)), &["TSL-NOD-060"]);
             step.refused(
@@ -746,7 +748,6 @@ impl<F: FnMut(&Step)> Demo<F> {
                 &["TSL-NOD-058"],
             );
         }
-        let second = Node::open(&Config { data_dir: elsewhere.join("node"), board, ..config.clone() })?;
         if let Some(board) = second.engines().board() {
             step.evidence("second board", format!("{}, with a chip of its own", board.label()));
         }
@@ -944,6 +945,38 @@ impl<F: FnMut(&Step)> Demo<F> {
         self.end(step);
         Ok(())
     }
+}
+
+/// A node that is opened beside everything else; nobody leaves before it is.
+struct Second(Option<std::thread::JoinHandle<Result<Node, Error>>>);
+
+impl Second {
+    fn start(config: Config) -> Self {
+        Self(Some(std::thread::spawn(move || Node::open(&config))))
+    }
+
+    fn join(mut self) -> Result<Node, Error> {
+        self.0
+            .take()
+            .map_or(Err(Error::Interrupted), |thread| thread.join().map_err(|_| Error::Interrupted)?)
+    }
+}
+
+impl Drop for Second {
+    fn drop(&mut self) {
+        // What goes wrong there is of no interest to whoever already leaves with an error.
+        let _ = self.0.take().map(std::thread::JoinHandle::join);
+    }
+}
+
+/// The node that the records go to when the first one's board is lost: with a virtual board of its own, or as the first
+/// without any.
+fn second_node(first: &Config, elsewhere: &Path) -> Config {
+    let board = match first.board.as_str() {
+        "none" => "none".into(),
+        _ => format!("sim:{}", elsewhere.join("second-chip").display()),
+    };
+    Config { data_dir: elsewhere.join("node"), board, engine: EngineChoice::Auto, ..first.clone() }
 }
 
 /// Somebody with an identity of their own, and what the node's authorities gave them.
