@@ -23,7 +23,11 @@ const DEFECTS: [(&str, &str, &str); 8] = [
     ("the copy of H1 stored a clock late", "store_b$d = step$q == 32'h8;", "store_b$d = step$q == 32'h9;"),
     ("the outer key the inner one", "pages$read_data ^ 32'h6a6a6a6a", "pages$read_data"),
     ("the length of a node as of 64 bytes", "mem[47] = 32'h00000208;", "mem[47] = 32'h00000200;"),
-    ("a length that counts padding", "if (page_full && in_text) begin", "if (page_full) begin"),
+    (
+        "a length that counts padding",
+        "if (push && last_byte && in_text) begin",
+        "if (push && last_byte) begin",
+    ),
 ];
 
 /// A message of three blocks without a pause, one whose first block comes while the last message drains, a tree with

@@ -2,18 +2,20 @@
 
 mod link_bench;
 
-use link_bench::{Rng, encoded, fall, rise, verilated};
+use link_bench::{Rng, encoded, fall, rise, settle, verilated};
 use rust_hdl_core::prelude::*;
 use twinseal_hdl::cosim::Trace;
-use twinseal_hdl::link::frame::Framer;
+use twinseal_hdl::link::frame::{Framer, LENT_BITS};
 use twinseal_wire::{Frame, MAX_RESPONSE_BYTES};
 
 #[test]
 fn every_response_is_encoded_as_the_wire_does() {
     let mut rng = Rng(5);
-    let mut uut = Framer::default();
+    let mut lent = rng.bytes(1 << LENT_BITS);
+    let mut uut = Framer::new(&lent);
     uut.connect_all();
     let mut trace = Trace::of(&uut);
+    let mut times_taken = 0;
     for round in 0..300 {
         let len = if round <= MAX_RESPONSE_BYTES { round } else { rng.below(MAX_RESPONSE_BYTES + 1) };
         let mut payload = rng.bytes(len);
@@ -40,17 +42,33 @@ fn every_response_is_encoded_as_the_wire_does() {
             uut.finish.next = finish;
             let take = rng.one_in(3);
             uut.line_ready.next = take;
+            // Whoever has the rest of the memory reads or writes in every clock that is left to him.
+            let (address, write) = (rng.below(lent.len()), rng.one_in(4));
+            let byte = rng.next() as u8;
+            uut.lent_address.next = (address as u64).into();
+            uut.lent_data.next = u64::from(byte).into();
+            uut.lent_write.next = false;
             fall!(uut);
+            let taken = uut.taken.val();
+            uut.lent_write.next = write && !taken;
+            settle(&mut uut);
+            times_taken += usize::from(taken);
             if take && uut.line_valid.val() {
                 got.push(uut.line_data.val().index() as u8);
             }
             trace.sample(&uut);
             rise!(uut);
+            if write && !taken {
+                lent[address] = byte;
+            } else if !taken {
+                assert_eq!(uut.memory.val().index(), usize::from(lent[address]), "lent byte {address}");
+            }
             finished |= finish;
             clocks += 1;
             assert!(clocks < 5000, "stuck after {got:?}");
         }
         assert_eq!(got, expected, "round {round}");
     }
+    assert!(times_taken > 10_000);
     verilated("framer", &uut, &trace);
 }

@@ -4,41 +4,59 @@
 //! Bytes go to the core's two message pages in turn, so that one block comes in while the one before is compressed.
 //!
 //! A tree is hashed as it comes. The stack is the core's hash values: the heads of the complete subtrees so far, largest
-//! first, one for each set bit of the number of leaves. A leaf is hashed in the slot above the last, so that nothing
-//! is ever moved. Adding one to the number of leaves, bit by bit from the lowest, every carry out of a set bit is a pair
-//! of equal subtrees to merge. At the end of the tree everything is merged from the right, which is the split at
-//! the largest power of two. Of a node's two blocks the first is written out, of the second only a byte.
+//! first, each lower than the one before. A leaf is hashed in the slot above the last, so that nothing is ever moved.
+//! Whatever has been hashed is merged with the subtree below it while both are of one height; at the end of the tree
+//! everything is merged from the right, whatever its height, which is the split at the largest power of two.
+//! Of a node's two blocks the first is written out, of the second only a byte.
 //!
 //! A key stays in its page, exclusive-or 0x36, until the next one: the inner hash starts from it, and so does the
 //! outer one, once the inner digest is in place behind it.
 //!
+//! The length of a message and the heights of subtrees are counted in block RAM (`tallies`). Blocks are counted while
+//! bytes 9 to 15 of the next one come in, a byte of the count with each, from the lowest up: so the eight bytes of a
+//! length need one adder of eight bits, and no choice among them but the address.
+//!
 //! The last result is in slot 0.
+//!
+//! # Scrub
+//!
+//! `KEY_BEGIN`, `KEY_END`, 56 or more bytes of zero, `HASH_END`: when `ready` comes again, no register and no memory holds
+//! anything of an earlier key, message, schedule or digest, of a keyed hash or a plain one; the result on show is the HMAC
+//! of those zeros under an empty key. The empty key fills the key's page, two blocks of message both message pages, the
+//! inner digest the outer page, and every block the schedule, the state and slot 0. Slots above 0 are
+//! written by trees alone and stay: nothing secret may be a leaf.
 
+use crate::engine::ram::{BlockRam, Zeros};
 use crate::engine::sha256::{KEY_PAGE, NODE_PAGE, OUTER_PAGE, Sha256Core};
 use rust_hdl_core::prelude::*;
 use rust_hdl_widgets::prelude::*;
 
-/// Deepest stack: one slot of the core's for each complete subtree and the leaf at hand.
-pub const MAX_STACK_DEPTH: usize = 31;
+/// Deepest stack: its heights and the eight bytes of a length fill `tallies`.
+pub const MAX_STACK_DEPTH: usize = LENGTH_ROWS;
+
+/// Rows of `tallies`: bytes of the length from this one on, heights of subtrees before.
+const LENGTH_ROWS: usize = 24;
 
 #[derive(Copy, Clone, PartialEq, Debug, LogicState)]
 enum State {
     /// A command or a byte of the open key, message or leaf may come.
     Ready,
-    /// Wait for whatever is still being compressed.
+    /// Wait for whatever is still being compressed; the first byte to copy is asked for.
     Begin,
     /// 0x00 for a leaf, 0x01 for a node, nothing for a message.
     Prefix,
     /// The key's page to its end.
     KeyFill,
-    /// The key's block.
+    /// The key's block, inner or outer.
     KeyBlock,
     /// The two children, 63 bytes of them.
     Children,
     /// The last byte of the children.
     NodeByte,
-    /// The node's second block.
-    NodeBlock,
+    /// The inner digest, 32 bytes.
+    Inner,
+    /// The second block of a node or of an outer hash.
+    SecondBlock,
     /// 0x80.
     Pad,
     /// Zeros up to the length.
@@ -47,18 +65,10 @@ enum State {
     Length,
     /// Wait for the last block.
     Finish,
-    /// The inner digest, 32 bytes.
-    Inner,
-    /// The outer hash's first block.
-    OuterKey,
-    /// Its second.
-    OuterBlock,
-    /// The digest counts as on the stack.
-    Push,
-    /// Count the leaf, one bit a clock, and with it the merges it causes.
-    Count,
-    /// Start the next merge, if any.
-    Merge,
+    /// The digest is one of the stack: is it to be merged with the one below?
+    Compare,
+    /// Then merge them, or go on.
+    Stack,
 }
 
 /// SHA-256 and HMAC-SHA-256 of messages, and RFC 6962 tree heads of up to 2^`STACK_DEPTH` - 1 leaves.
@@ -82,7 +92,7 @@ pub struct Hasher<const STACK_DEPTH: usize> {
     pub full: Signal<Out, Bit>,
     /// Which byte of the last result to show.
     pub digest_index: Signal<In, Bits<5>>,
-    /// That byte, one clock after the index, while `ready`; until the next command that is not refused.
+    /// That byte, two clocks after the index, while `ready`; until the next command that is not refused.
     pub digest_byte: Signal<Out, Bits<8>>,
 
     core: Sha256Core,
@@ -99,27 +109,23 @@ pub struct Hasher<const STACK_DEPTH: usize> {
     full_last: DFF<Bit>,
     /// The hash in progress is a node of the tree.
     node: DFF<Bit>,
-    /// Number of leaves; turned by one bit a clock in `Count`.
-    leaves: DFF<Bits<STACK_DEPTH>>,
-    leaves_down: Signal<Local, Bits<STACK_DEPTH>>,
-    leaves_top: Signal<Local, Bits<STACK_DEPTH>>,
-    leaf_bit: Signal<Local, Bit>,
-    leaf_carry: DFF<Bit>,
-    /// Every bit of the number of leaves is set.
-    leaves_full: DFF<Bit>,
-    top: Constant<Bits<STACK_DEPTH>>,
-    depth: Constant<Bits<5>>,
-    merges: DFF<Bits<5>>,
-    merges_up: Signal<Local, Bits<5>>,
-    merges_down: Signal<Local, Bits<5>>,
     /// Slots in use; the hash in progress is in the one above.
     used: DFF<Bits<5>>,
-    used_up: Signal<Local, Bits<5>>,
-    used_down: Signal<Local, Bits<5>>,
-    used_less: Signal<Local, Bits<5>>,
-    child_slot: Signal<Local, Bits<5>>,
-    count: DFF<Bits<5>>,
-    count_up: Signal<Local, Bits<5>>,
+    used_step: Signal<Local, Bits<5>>,
+    used_next: Signal<Local, Bits<5>>,
+    used_down: Signal<Local, Bit>,
+    /// Of the hash in progress.
+    height: DFF<Bits<5>>,
+    height_up: Signal<Local, Bits<5>>,
+    height_below: Signal<Local, Bits<5>>,
+    same_height: Signal<Local, Bit>,
+    merge: DFF<Bit>,
+    /// Every height is on the stack once.
+    tree_full: Signal<Local, Bit>,
+    depth: Constant<Bits<5>>,
+    /// Byte of digests being copied, counted from `Begin` on.
+    copied: DFF<Bits<6>>,
+    copied_up: Signal<Local, Bits<6>>,
     /// Where in its page the next byte goes.
     position: DFF<Bits<6>>,
     position_up: Signal<Local, Bits<6>>,
@@ -129,15 +135,37 @@ pub struct Hasher<const STACK_DEPTH: usize> {
     waiting: DFF<Bit>,
     /// The next block is the first of its hash.
     first: DFF<Bit>,
-    /// Whole blocks of the message before its padding.
-    blocks: DFF<Bits<55>>,
-    blocks_up: Signal<Local, Bits<55>>,
+    /// A byte of the length in the lower eight bits, byte i in row `LENGTH_ROWS` + 7 - i, or a height in the upper five,
+    /// that of slot i in row i + 1.
+    tallies: BlockRam<5, 13, Zeros>,
+    tally_read: Signal<Local, Bits<3>>,
+    tally_read_row: Signal<Local, Bits<5>>,
+    tally_written: Signal<Local, Bits<3>>,
+    tally_write_row: Signal<Local, Bits<5>>,
+    length_rows: Constant<Bits<5>>,
+    old_byte: Signal<Local, Bits<9>>,
+    tally_height: Signal<Local, Bits<13>>,
+    tally_sum: Signal<Local, Bits<13>>,
+    tally_byte: Signal<Local, Bits<8>>,
+    /// No block of the message is full yet.
+    fresh: DFF<Bit>,
+    /// To be added to the next byte of the length.
+    carry: DFF<Bit>,
+    lowest: Signal<Local, Bit>,
+    addend: Signal<Local, Bits<9>>,
+    sum: Signal<Local, Bits<9>>,
+    sum_low: Signal<Local, Bits<8>>,
+    counts: Signal<Local, Bit>,
+    pushed: DFF<Bit>,
     /// Bytes of the message in its last block.
     tail: DFF<Bits<6>>,
-    length: Signal<Local, Bits<64>>,
-    blocks_wide: Signal<Local, Bits<64>>,
-    tail_wide: Signal<Local, Bits<64>>,
+    tail_low: Signal<Local, Bits<8>>,
+    tail_high: Signal<Local, Bits<8>>,
     length_byte: Signal<Local, Bits<8>>,
+    from_data: Signal<Local, Bits<8>>,
+    from_digest: Signal<Local, Bits<8>>,
+    from_length: Signal<Local, Bits<8>>,
+    fixed: Signal<Local, Bits<8>>,
     text: Signal<Local, Bits<8>>,
     text_page: Signal<Local, Bits<3>>,
     message_page: Signal<Local, Bits<3>>,
@@ -152,7 +180,6 @@ pub struct Hasher<const STACK_DEPTH: usize> {
     in_text: Signal<Local, Bit>,
     /// Bytes of children or of the inner digest are read, not those of the result.
     copies: Signal<Local, Bit>,
-    copy_index: Signal<Local, Bits<5>>,
     page_full: Signal<Local, Bit>,
     /// Ask for the block of the state at hand, which is in no message page.
     start: Signal<Local, Bit>,
@@ -179,8 +206,7 @@ impl<const STACK_DEPTH: usize> Hasher<STACK_DEPTH> {
     pub fn new(late_reads: bool) -> Self {
         assert!((2..=MAX_STACK_DEPTH).contains(&STACK_DEPTH), "stack depth {STACK_DEPTH}");
         Self {
-            top: Constant::new((1u64 << (STACK_DEPTH - 1)).into()),
-            depth: Constant::new((STACK_DEPTH as u64 - 1).into()),
+            depth: Constant::new((STACK_DEPTH as u64).into()),
             key_page: Constant::new(KEY_PAGE.into()),
             node_page: Constant::new(NODE_PAGE.into()),
             outer_page: Constant::new(OUTER_PAGE.into()),
@@ -205,34 +231,49 @@ impl<const STACK_DEPTH: usize> Hasher<STACK_DEPTH> {
             refused_last: Default::default(),
             full_last: Default::default(),
             node: Default::default(),
-            leaves: Default::default(),
-            leaves_down: Default::default(),
-            leaves_top: Default::default(),
-            leaf_bit: Default::default(),
-            leaf_carry: Default::default(),
-            leaves_full: Default::default(),
-            merges: Default::default(),
-            merges_up: Default::default(),
-            merges_down: Default::default(),
             used: Default::default(),
-            used_up: Default::default(),
+            used_step: Default::default(),
+            used_next: Default::default(),
             used_down: Default::default(),
-            used_less: Default::default(),
-            child_slot: Default::default(),
-            count: Default::default(),
-            count_up: Default::default(),
+            height: Default::default(),
+            height_up: Default::default(),
+            height_below: Default::default(),
+            same_height: Default::default(),
+            merge: Default::default(),
+            tree_full: Default::default(),
+            copied: Default::default(),
+            copied_up: Default::default(),
             position: Default::default(),
             position_up: Default::default(),
             odd_page: Default::default(),
             waiting: Default::default(),
             first: Default::default(),
-            blocks: Default::default(),
-            blocks_up: Default::default(),
+            tallies: Default::default(),
+            tally_read: Default::default(),
+            tally_read_row: Default::default(),
+            tally_written: Default::default(),
+            tally_write_row: Default::default(),
+            old_byte: Default::default(),
+            length_rows: Constant::new((LENGTH_ROWS as u64).into()),
+            tally_height: Default::default(),
+            tally_sum: Default::default(),
+            tally_byte: Default::default(),
+            fresh: Default::default(),
+            carry: Default::default(),
+            lowest: Default::default(),
+            addend: Default::default(),
+            sum: Default::default(),
+            sum_low: Default::default(),
+            counts: Default::default(),
+            pushed: Default::default(),
             tail: Default::default(),
-            length: Default::default(),
-            blocks_wide: Default::default(),
-            tail_wide: Default::default(),
+            tail_low: Default::default(),
+            tail_high: Default::default(),
             length_byte: Default::default(),
+            from_data: Default::default(),
+            from_digest: Default::default(),
+            from_length: Default::default(),
+            fixed: Default::default(),
             text: Default::default(),
             text_page: Default::default(),
             message_page: Default::default(),
@@ -241,7 +282,6 @@ impl<const STACK_DEPTH: usize> Hasher<STACK_DEPTH> {
             in_message: Default::default(),
             in_text: Default::default(),
             copies: Default::default(),
-            copy_index: Default::default(),
             page_full: Default::default(),
             start: Default::default(),
             taken: Default::default(),
@@ -257,9 +297,9 @@ impl<const STACK_DEPTH: usize> Logic for Hasher<STACK_DEPTH> {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(self, clock, state, message_open, tree_open, leaf_open, key_open, key_full, keyed);
-        dff_setup!(self, clock, refused_last, full_last, node, leaves, leaf_carry, leaves_full, merges, used);
-        dff_setup!(self, clock, count, position, odd_page, waiting, first, blocks, tail);
-        clock!(self, clock, core);
+        dff_setup!(self, clock, refused_last, full_last, node, used, height, merge, copied, position);
+        dff_setup!(self, clock, odd_page, waiting, first, fresh, carry, pushed, tail);
+        clock!(self, clock, core, tallies);
 
         self.taken.next = self.core.taken.val();
         self.idle.next = !self.core.busy.val() && !self.waiting.q.val();
@@ -272,57 +312,74 @@ impl<const STACK_DEPTH: usize> Logic for Hasher<STACK_DEPTH> {
             || self.leaf_open.q.val()
             || (self.key_open.q.val() && !self.key_full.q.val());
 
-        self.merges_up.next = self.merges.q.val() + 1;
-        self.merges_down.next = self.merges.q.val() - 1;
-        self.used_up.next = self.used.q.val() + 1;
-        self.used_down.next = self.used.q.val() - 1;
-        self.used_less.next = self.used.q.val() - 2;
-        self.count_up.next = self.count.q.val() + 1;
-        self.position_up.next = self.position.q.val() + 1;
-        self.blocks_up.next = self.blocks.q.val() + 1;
+        // The stack: one down when merging or at the end of the tree, one up for the next leaf or the right child.
+        self.height_below.next = self.tallies.read_data.val().get_bits::<5>(8);
+        self.same_height.next = self.height_below.val() == self.height.q.val();
+        self.merge.d.next = self.used.q.val().any() && (!self.tree_open.q.val() || self.same_height.val());
+        self.used_down.next = (self.state.q.val() == State::Ready)
+            || ((self.state.q.val() == State::Stack) && self.merge.q.val());
+        self.used_step.next = 1.into();
+        if self.used_down.val() {
+            self.used_step.next = 31.into();
+        }
+        self.used_next.next = self.used.q.val() + self.used_step.val();
+        self.height_up.next = self.height.q.val() + 1;
+        self.tree_full.next = self.used.q.val() == self.depth.val();
 
-        // Length in bits; the block position counts its bytes, 56 to 63.
-        self.blocks_wide.next = bit_cast::<64, 55>(self.blocks.q.val());
-        self.tail_wide.next = bit_cast::<64, 6>(self.tail.q.val());
-        self.length.next = (self.blocks_wide.val() << 9) | (self.tail_wide.val() << 3);
+        // While a digest is copied, each clock fetches the byte of the one after the next; otherwise the result is on show.
+        self.copies.next = (self.state.q.val() == State::Begin)
+            || (self.state.q.val() == State::Prefix)
+            || (self.state.q.val() == State::Children)
+            || (self.state.q.val() == State::NodeByte)
+            || (self.state.q.val() == State::Inner);
+        self.copied_up.next = self.copied.q.val() + 1;
+        self.copied.d.next = 0.into();
+        if self.copies.val() {
+            self.copied.d.next = self.copied_up.val();
+        }
+        self.core.digest_slot.next = self.used.q.val();
+        if self.copied.q.val().get_bit(5) {
+            self.core.digest_slot.next = self.used_next.val();
+        }
+        self.core.digest_index.next = self.digest_index.val();
+        if self.copies.val() {
+            self.core.digest_index.next = self.copied.q.val().get_bits::<5>(0);
+        }
+        self.digest_byte.next = self.core.digest_byte.val();
+
+        // What the length has beside whole blocks: six bits of bytes.
+        self.tail_low.next = 0.into();
+        self.tail_high.next = 0.into();
         match self.position.q.val().get_bits::<3>(0).index() {
-            0 => self.length_byte.next = self.length.val().get_bits::<8>(56),
-            1 => self.length_byte.next = self.length.val().get_bits::<8>(48),
-            2 => self.length_byte.next = self.length.val().get_bits::<8>(40),
-            3 => self.length_byte.next = self.length.val().get_bits::<8>(32),
-            4 => self.length_byte.next = self.length.val().get_bits::<8>(24),
-            5 => self.length_byte.next = self.length.val().get_bits::<8>(16),
-            6 => self.length_byte.next = self.length.val().get_bits::<8>(8),
-            _ => self.length_byte.next = self.length.val().get_bits::<8>(0),
+            6 => self.tail_high.next = bit_cast::<8, 1>(self.tail.q.val().get_bits::<1>(5)),
+            7 => self.tail_low.next = bit_cast::<8, 5>(self.tail.q.val().get_bits::<5>(0)) << 3,
+            _ => self.tail_low.next = 0.into(),
         }
-
-        // The bit of the leaf count at hand, plus the carry.
-        self.leaf_bit.next = self.leaves.q.val().get_bit(0) ^ self.leaf_carry.q.val();
-        self.leaves_down.next = self.leaves.q.val() >> 1;
-        self.leaves_top.next = 0.into();
-        if self.leaf_bit.val() {
-            self.leaves_top.next = self.top.val();
-        }
+        self.tally_byte.next = self.tallies.read_data.val().get_bits::<8>(0);
+        self.length_byte.next = self.tally_byte.val() | self.tail_low.val() | self.tail_high.val();
 
         self.message_page.next = 0.into();
         if self.odd_page.q.val() {
             self.message_page.next = 1.into();
         }
-        self.text.next = self.data.val();
         self.text_page.next = self.message_page.val();
         self.block_page.next = self.message_page.val();
+        self.from_data.next = 0.into();
+        self.from_digest.next = 0.into();
+        self.from_length.next = 0.into();
+        self.fixed.next = 0.into();
         self.push.next = false;
         self.start.next = false;
         self.in_message.next = true;
         self.in_text.next = true;
-        self.copies.next = false;
-        self.copy_index.next = self.position.q.val().get_bits::<5>(0);
+        self.core.outer.next = false;
         match self.state.q.val() {
             State::Ready => {
+                self.from_data.next = self.data.val();
                 if self.key_open.q.val() {
                     self.in_message.next = false;
                     self.text_page.next = self.key_page.val();
-                    self.text.next = self.data.val() ^ 0x36;
+                    self.fixed.next = 0x36.into();
                 }
                 if self.open.val() && self.data_valid.val() {
                     self.full_last.d.next = false;
@@ -357,12 +414,10 @@ impl<const STACK_DEPTH: usize> Logic for Hasher<STACK_DEPTH> {
                             self.key_open.d.next = false;
                             self.keyed.d.next = false;
                             self.used.d.next = 0.into();
-                            self.leaves.d.next = 0.into();
-                            self.leaves_full.d.next = false;
                         }
                         3 => {
                             if self.tree_open.q.val() && !self.leaf_open.q.val() {
-                                if self.leaves_full.q.val() {
+                                if self.tree_full.val() {
                                     self.full_last.d.next = true;
                                 } else {
                                     self.leaf_open.d.next = true;
@@ -383,12 +438,12 @@ impl<const STACK_DEPTH: usize> Logic for Hasher<STACK_DEPTH> {
                         5 => {
                             if self.tree_open.q.val() && !self.leaf_open.q.val() {
                                 self.tree_open.d.next = false;
-                                if self.used.q.val() == 0 {
+                                if self.used.q.val().any() {
+                                    self.used.d.next = self.used_next.val();
+                                    self.state.d.next = State::Finish;
+                                } else {
                                     // The head of an empty tree is the hash of an empty message.
                                     self.state.d.next = State::Begin;
-                                } else {
-                                    self.merges.d.next = self.used_down.val();
-                                    self.state.d.next = State::Merge;
                                 }
                             } else {
                                 self.refused_last.d.next = true;
@@ -421,17 +476,19 @@ impl<const STACK_DEPTH: usize> Logic for Hasher<STACK_DEPTH> {
             }
             State::Begin => {
                 self.position.d.next = 0.into();
-                self.blocks.d.next = 0.into();
                 self.first.d.next = true;
+                self.fresh.d.next = true;
+                self.carry.d.next = false;
                 if self.idle.val() {
                     self.state.d.next = State::Prefix;
                 }
             }
             State::Prefix => {
-                self.text.next = 0.into();
-                self.copies.next = true;
+                if !self.node.q.val() {
+                    self.height.d.next = 0.into();
+                }
                 if self.node.q.val() {
-                    self.text.next = 1.into();
+                    self.fixed.next = 1.into();
                     self.push.next = true;
                     self.state.d.next = State::Children;
                 } else if self.leaf_open.q.val() {
@@ -439,6 +496,9 @@ impl<const STACK_DEPTH: usize> Logic for Hasher<STACK_DEPTH> {
                     self.state.d.next = State::Ready;
                 } else if self.message_open.q.val() || self.key_open.q.val() {
                     self.state.d.next = State::Ready;
+                } else if self.keyed.q.val() {
+                    self.keyed.d.next = false;
+                    self.state.d.next = State::Inner;
                 } else {
                     self.state.d.next = State::Pad;
                 }
@@ -446,22 +506,24 @@ impl<const STACK_DEPTH: usize> Logic for Hasher<STACK_DEPTH> {
             State::KeyFill => {
                 self.in_message.next = false;
                 self.text_page.next = self.key_page.val();
-                self.text.next = 0x36.into();
+                self.fixed.next = 0x36.into();
                 self.push.next = true;
                 if self.last_byte.val() {
                     self.state.d.next = State::KeyBlock;
                 }
             }
             State::KeyBlock => {
-                // The message's length counts this block, and the core is idle.
+                // The core is idle.
                 self.block_page.next = self.key_page.val();
+                self.core.outer.next = !self.message_open.q.val();
                 self.start.next = true;
-                self.blocks.d.next = 1.into();
-                self.state.d.next = State::Ready;
+                self.state.d.next = State::SecondBlock;
+                if self.message_open.q.val() {
+                    self.state.d.next = State::Ready;
+                }
             }
             State::Children => {
-                self.copies.next = true;
-                self.text.next = self.core.digest_byte.val();
+                self.from_digest.next = self.core.digest_byte.val();
                 self.push.next = true;
                 if self.last_byte.val() {
                     self.state.d.next = State::NodeByte;
@@ -470,12 +532,24 @@ impl<const STACK_DEPTH: usize> Logic for Hasher<STACK_DEPTH> {
             State::NodeByte => {
                 self.in_message.next = false;
                 self.text_page.next = self.node_page.val();
-                self.text.next = self.core.digest_byte.val();
+                self.from_digest.next = self.core.digest_byte.val();
                 self.push.next = true;
-                self.state.d.next = State::NodeBlock;
+                self.state.d.next = State::SecondBlock;
             }
-            State::NodeBlock => {
-                self.block_page.next = self.node_page.val();
+            State::Inner => {
+                self.in_message.next = false;
+                self.text_page.next = self.outer_page.val();
+                self.from_digest.next = self.core.digest_byte.val();
+                self.push.next = true;
+                if self.position.q.val() == 31 {
+                    self.state.d.next = State::KeyBlock;
+                }
+            }
+            State::SecondBlock => {
+                self.block_page.next = self.outer_page.val();
+                if self.node.q.val() {
+                    self.block_page.next = self.node_page.val();
+                }
                 self.start.next = true;
                 if self.taken.val() {
                     self.state.d.next = State::Finish;
@@ -483,111 +557,66 @@ impl<const STACK_DEPTH: usize> Logic for Hasher<STACK_DEPTH> {
             }
             State::Pad => {
                 self.in_text.next = false;
-                self.text.next = 128.into();
+                self.fixed.next = 128.into();
                 self.tail.d.next = self.position.q.val();
                 if !self.waiting.q.val() {
                     self.push.next = true;
                     self.state.d.next = State::Zeros;
+                    if self.position.q.val() == 55 {
+                        self.state.d.next = State::Length;
+                    }
                 }
             }
             State::Zeros => {
                 self.in_text.next = false;
-                self.text.next = 0.into();
                 if !self.waiting.q.val() {
-                    if self.position.q.val() == 56 {
+                    self.push.next = true;
+                    if self.position.q.val() == 55 {
                         self.state.d.next = State::Length;
-                    } else {
-                        self.push.next = true;
                     }
                 }
             }
             State::Length => {
                 self.in_text.next = false;
-                self.text.next = self.length_byte.val();
+                self.from_length.next = self.length_byte.val();
                 self.push.next = true;
                 if self.last_byte.val() {
                     self.state.d.next = State::Finish;
                 }
             }
             State::Finish => {
-                self.copies.next = true;
-                self.copy_index.next = 0.into();
                 if self.idle.val() {
-                    self.first.d.next = true;
-                    self.position.d.next = 0.into();
-                    self.state.d.next = State::Push;
+                    self.state.d.next = State::Compare;
                     if self.keyed.q.val() {
-                        self.keyed.d.next = false;
-                        self.state.d.next = State::Inner;
+                        self.state.d.next = State::Begin;
                     }
                 }
             }
-            State::Inner => {
-                self.in_message.next = false;
-                self.copies.next = true;
-                self.copy_index.next = self.position_up.val().get_bits::<5>(0);
-                self.text_page.next = self.outer_page.val();
-                self.text.next = self.core.digest_byte.val();
-                self.push.next = true;
-                if self.position.q.val() == 31 {
-                    self.state.d.next = State::OuterKey;
-                }
+            State::Compare => {
+                self.state.d.next = State::Stack;
             }
-            State::OuterKey => {
-                self.block_page.next = self.key_page.val();
-                self.start.next = true;
-                self.state.d.next = State::OuterBlock;
-            }
-            State::OuterBlock => {
-                self.block_page.next = self.outer_page.val();
-                self.start.next = true;
-                if self.taken.val() {
-                    self.state.d.next = State::Finish;
-                }
-            }
-            State::Push => {
-                self.used.d.next = self.used_up.val();
-                self.count.d.next = 0.into();
-                self.leaf_carry.d.next = true;
-                self.state.d.next = State::Merge;
-                if self.tree_open.q.val() && !self.node.q.val() {
-                    self.state.d.next = State::Count;
-                    self.leaves_full.d.next = true;
-                }
-            }
-            State::Count => {
-                self.count.d.next = self.count_up.val();
-                self.leaves.d.next = self.leaves_down.val() | self.leaves_top.val();
-                if !self.leaf_bit.val() {
-                    self.leaves_full.d.next = false;
-                }
-                if self.leaf_carry.q.val() && self.leaves.q.val().get_bit(0) {
-                    self.merges.d.next = self.merges_up.val();
-                } else {
-                    self.leaf_carry.d.next = false;
-                }
-                if self.count.q.val() == self.depth.val() {
-                    self.state.d.next = State::Merge;
-                }
-            }
-            State::Merge => {
-                if self.merges.q.val() == 0 {
-                    self.node.d.next = false;
-                    self.state.d.next = State::Ready;
-                } else {
-                    self.node.d.next = true;
-                    self.merges.d.next = self.merges_down.val();
-                    self.used.d.next = self.used_less.val();
+            State::Stack => {
+                self.node.d.next = self.merge.q.val();
+                self.state.d.next = State::Ready;
+                if self.merge.q.val() {
+                    self.height.d.next = self.height_up.val();
                     self.state.d.next = State::Begin;
+                }
+                if self.merge.q.val() || self.tree_open.q.val() {
+                    self.used.d.next = self.used_next.val();
                 }
             }
             _ => {
                 self.state.d.next = State::Ready;
             }
         }
+        self.text.next =
+            (self.from_data.val() ^ self.fixed.val()) | (self.from_digest.val() | self.from_length.val());
 
         // A block starts with its last byte, or as soon after it as the core takes it.
+        self.position_up.next = self.position.q.val() + 1;
         self.page_full.next = self.push.val() && self.last_byte.val() && self.in_message.val();
+        self.pushed.d.next = self.push.val();
         if self.push.val() {
             self.position.d.next = self.position_up.val();
             if self.last_byte.val() && self.key_open.q.val() {
@@ -596,9 +625,6 @@ impl<const STACK_DEPTH: usize> Logic for Hasher<STACK_DEPTH> {
         }
         if self.page_full.val() {
             self.waiting.d.next = true;
-        }
-        if self.page_full.val() && self.in_text.val() {
-            self.blocks.d.next = self.blocks_up.val();
         }
         if self.taken.val() {
             self.waiting.d.next = false;
@@ -614,29 +640,67 @@ impl<const STACK_DEPTH: usize> Logic for Hasher<STACK_DEPTH> {
         self.core.start.next = self.start.val() || self.page_full.val() || self.waiting.q.val();
         self.core.block_page.next = self.block_page.val();
         self.core.first.next = self.first.q.val();
-        self.core.outer.next = self.state.q.val() == State::OuterKey;
         self.core.slot.next = self.used.q.val();
 
-        // While a node is hashed, each byte pushed fetches the next; otherwise the result is on show.
-        self.child_slot.next = self.used.q.val();
-        if self.node.q.val() && self.position.q.val().get_bit(5) {
-            self.child_slot.next = self.used_up.val();
+        // Tallies are read for the byte after the one at hand: upwards to count, downwards for the length itself. The
+        // height of the last subtree is written when the next leaf begins, and read at the leaf's end.
+        self.tally_read.next = self.position_up.val().get_bits::<3>(0);
+        if self.position.q.val().get_bit(5) {
+            self.tally_read.next = !self.position_up.val().get_bits::<3>(0);
         }
-        self.core.digest_slot.next = 0.into();
-        self.core.digest_index.next = self.digest_index.val();
-        if self.copies.val() {
-            self.core.digest_slot.next = self.child_slot.val();
-            self.core.digest_index.next = self.copy_index.val();
+        self.tally_read_row.next = self.length_rows.val() | bit_cast::<5, 3>(self.tally_read.val());
+        if self.state.q.val() == State::Finish {
+            self.tally_read_row.next = self.used.q.val();
         }
-        self.digest_byte.next = self.core.digest_byte.val();
+        self.tallies.read_address.next = self.tally_read_row.val();
+        self.tallies.read_enable.next = true;
+
+        // 512 bits a block: a two to byte 6, then carries.
+        self.lowest.next = self.position.q.val().get_bits::<3>(0) == 1;
+        self.addend.next = 0.into();
+        if self.carry.q.val() {
+            self.addend.next = 1.into();
+            if self.lowest.val() {
+                self.addend.next = 2.into();
+            }
+        }
+        self.old_byte.next = bit_cast::<9, 8>(self.tally_byte.val());
+        self.sum.next = self.old_byte.val() + self.addend.val();
+        self.counts.next = self.pushed.q.val()
+            && (self.position.q.val().get_bits::<3>(3) == 1)
+            && self.position.q.val().get_bits::<3>(0).any();
+        self.sum_low.next = 0.into();
+        if self.counts.val() && !self.fresh.q.val() {
+            self.sum_low.next = self.sum.val().get_bits::<8>(0);
+        }
+        if self.counts.val() {
+            self.carry.d.next = self.sum.val().get_bit(8);
+        }
+        if self.push.val() && self.last_byte.val() && self.in_text.val() {
+            self.fresh.d.next = false;
+            self.carry.d.next = true;
+        }
+        self.tallies.write_enable.next = self.counts.val();
+        self.tally_written.next = self.position.q.val().get_bits::<3>(0);
+        self.tally_write_row.next = self.length_rows.val() | bit_cast::<5, 3>(self.tally_written.val());
+        if self.state.q.val() == State::Begin {
+            self.tallies.write_enable.next = !self.node.q.val();
+            self.tally_write_row.next = self.used.q.val();
+        }
+        self.tallies.write_address.next = self.tally_write_row.val();
+        self.tally_height.next = bit_cast::<13, 5>(self.height.q.val()) << 8;
+        self.tally_sum.next = bit_cast::<13, 8>(self.sum_low.val());
+        self.tallies.write_data.next = self.tally_height.val() | self.tally_sum.val();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::command::{HASH_BEGIN, HASH_END};
+    use crate::engine::command::{HASH_BEGIN, HASH_END, KEY_BEGIN, KEY_END};
+    use crate::golden::hmac::hmac;
     use crate::golden::sha256::{BLOCK_BYTES, INITIAL, compress};
+    use std::collections::BTreeMap;
 
     fn clock(uut: &mut Hasher<24>) {
         for level in [true, false] {
@@ -645,37 +709,194 @@ mod tests {
         }
     }
 
-    fn command(uut: &mut Hasher<24>, command: u64) {
-        uut.command.next = command.into();
-        uut.command_valid.next = true;
-        clock(uut);
-        uut.command_valid.next = false;
-        clock(uut);
+    fn wait_ready(uut: &mut Hasher<24>) {
         while !uut.ready.val() {
             clock(uut);
         }
     }
 
-    /// No simulation gets through 2^55 blocks, so the counter is set instead.
+    fn command(uut: &mut Hasher<24>, command: u64) {
+        wait_ready(uut);
+        uut.command.next = command.into();
+        uut.command_valid.next = true;
+        clock(uut);
+        uut.command_valid.next = false;
+        clock(uut);
+        wait_ready(uut);
+    }
+
+    fn data(uut: &mut Hasher<24>, bytes: &[u8]) {
+        for &byte in bytes {
+            uut.data.next = u64::from(byte).into();
+            uut.data_valid.next = true;
+            wait_ready(uut);
+            clock(uut);
+        }
+        uut.data.next = 0.into();
+        uut.data_valid.next = false;
+        clock(uut);
+    }
+
+    fn digest(uut: &mut Hasher<24>) -> [u8; 32] {
+        wait_ready(uut);
+        std::array::from_fn(|i| {
+            uut.digest_index.next = i.to_bits();
+            clock(uut);
+            clock(uut);
+            uut.digest_byte.val().to_u8()
+        })
+    }
+
+    /// No simulation gets through 2^55 blocks, so the count is set instead, to one whose next carries through every byte.
     #[test]
     fn all_eight_bytes_of_the_length_are_in_place() {
-        let blocks = 0x51_2345_6789_ABCDu64;
+        for blocks in [0x51_2345_6789_ABCDu64, 0x3F_FFFF_FFFF_FFFF, 0x7E_FFFF_FFFF_FFFF] {
+            let mut uut = Hasher::<24>::default();
+            uut.connect_all();
+            command(&mut uut, HASH_BEGIN);
+            uut.fresh.q.next = false;
+            for (i, byte) in (blocks << 9).to_be_bytes().into_iter().enumerate() {
+                uut.tallies.words_mut()[LENGTH_ROWS + 7 - i] = u64::from(byte).into();
+            }
+            clock(&mut uut);
+            data(&mut uut, &[7; BLOCK_BYTES + 1]);
+            command(&mut uut, HASH_END);
+
+            let mut state = INITIAL;
+            compress(&mut state, &[7; BLOCK_BYTES]);
+            let mut block = [0; BLOCK_BYTES];
+            block[..2].copy_from_slice(&[7, 0x80]);
+            block[56..].copy_from_slice(&((blocks + 1) * 512 + 8).to_be_bytes());
+            compress(&mut state, &block);
+            let expected: Vec<u8> = state.into_iter().flat_map(u32::to_be_bytes).collect();
+            assert_eq!(digest(&mut uut)[..], expected[..], "{blocks:x} blocks");
+        }
+    }
+
+    /// Name and value of every signal, register and word of memory.
+    #[derive(Clone, Debug, Default, PartialEq)]
+    struct Dump {
+        scope: Vec<String>,
+        values: BTreeMap<String, String>,
+    }
+
+    impl Probe for Dump {
+        fn visit_start_scope(&mut self, name: &str, _node: &dyn Block) {
+            self.scope.push(name.to_owned());
+        }
+        fn visit_end_scope(&mut self, _name: &str, _node: &dyn Block) {
+            self.scope.pop();
+        }
+        fn visit_start_namespace(&mut self, name: &str, _node: &dyn Block) {
+            self.scope.push(name.to_owned());
+        }
+        fn visit_end_namespace(&mut self, _name: &str, _node: &dyn Block) {
+            self.scope.pop();
+        }
+        fn visit_atom(&mut self, name: &str, signal: &dyn Atom) {
+            let path = format!("{}.{name}", self.scope.join("."));
+            self.values.insert(path, format!("{:?}", signal.verilog()));
+        }
+    }
+
+    fn dump(uut: &mut Hasher<24>) -> BTreeMap<String, String> {
+        uut.digest_index.next = 0.into();
+        for _ in 0..4 {
+            clock(uut);
+        }
+        let mut dump = Dump::default();
+        uut.accept("hasher", &mut dump);
+        let tallies = uut.tallies.words_mut().iter().map(|word| word.to_u64()).collect();
+        for (name, words) in uut.core.memories().into_iter().chain([("tallies", tallies)]) {
+            for (i, word) in words.into_iter().enumerate() {
+                dump.values.insert(format!("{name}[{i}]"), format!("{word:08x}"));
+            }
+        }
+        dump.values
+    }
+
+    fn scrub(uut: &mut Hasher<24>, zeros: usize) {
+        command(uut, KEY_BEGIN);
+        command(uut, KEY_END);
+        data(uut, &vec![0; zeros]);
+        command(uut, HASH_END);
+        wait_ready(uut);
+    }
+
+    /// What a vault may have done before: a key and a message, or a message alone, ended or left open.
+    fn history(uut: &mut Hasher<24>, key: &[u8], message: &[u8], ended: bool) {
+        if key.is_empty() {
+            command(uut, HASH_BEGIN);
+        } else {
+            command(uut, KEY_BEGIN);
+            data(uut, key);
+            command(uut, KEY_END);
+        }
+        data(uut, message);
+        if ended {
+            command(uut, HASH_END);
+            wait_ready(uut);
+        }
+    }
+
+    /// After a scrub an engine's every bit is that of one fresh from power-up and scrubbed as often, but for the parity of
+    /// the blocks since then, which says where the next byte goes.
+    #[test]
+    fn nothing_of_a_key_or_message_is_left_after_a_scrub() {
+        const ZEROS: usize = 56;
+        let power_up = |late| {
+            let mut uut = Hasher::<24>::new(late);
+            uut.connect_all();
+            uut
+        };
+        for late in [false, true] {
+            // Fresh, and after a block: either parity.
+            let clean = [vec![], vec![0; 9]].map(|message| {
+                let mut uut = power_up(late);
+                history(&mut uut, &[], &message, !message.is_empty());
+                scrub(&mut uut, ZEROS);
+                // As long after the scrub as below: the rounds never stand still.
+                let clean = (uut.odd_page.q.val(), dump(&mut uut));
+                assert_eq!(digest(&mut uut), hmac(&[], &[0; ZEROS]));
+                clean
+            });
+            assert_ne!(clean[0].0, clean[1].0);
+            let clean = BTreeMap::from(clean);
+            let mut traces = 0;
+            for (key, message) in [(32, 8), (32, 130), (64, 55), (5, 300), (0, 64), (0, 119), (0, 200)] {
+                for ended in [true, false] {
+                    let mut uut = power_up(late);
+                    let marked =
+                        |len: usize, mark: u8| -> Vec<u8> { (0..len).map(|i| mark ^ i as u8).collect() };
+                    let (key, message) = (marked(key, 0xA5), marked(message, 0xC9));
+                    history(&mut uut, &key, &message, ended);
+                    let mark = u32::from_be_bytes([0xC9, 0xC8, 0xCB, 0xCA]);
+                    traces += words(&mut uut).into_iter().filter(|&word| word == mark).count();
+                    scrub(&mut uut, ZEROS);
+                    let after = dump(&mut uut);
+                    let expected = &clean[&uut.odd_page.q.val()];
+                    let left: Vec<_> =
+                        after.iter().filter(|(name, value)| expected[*name] != **value).collect();
+                    assert!(left.is_empty(), "{} and {} bytes, {ended}: {left:?}", key.len(), message.len());
+                }
+            }
+            assert!(traces > 0, "the marked messages were nowhere before either");
+        }
+    }
+
+    fn words(uut: &mut Hasher<24>) -> Vec<u32> {
+        uut.core.memories().into_iter().flat_map(|(_, words)| words).map(|word| word as u32).collect()
+    }
+
+    /// One zero less and a page of the message stays.
+    #[test]
+    fn a_shorter_scrub_leaves_traces() {
         let mut uut = Hasher::<24>::default();
         uut.connect_all();
-        command(&mut uut, HASH_BEGIN);
-        uut.blocks.q.next = blocks.into();
-        clock(&mut uut);
-        command(&mut uut, HASH_END);
-
-        let mut block = [0; BLOCK_BYTES];
-        block[0] = 0x80;
-        block[56..].copy_from_slice(&(blocks * 512).to_be_bytes());
-        let mut state = INITIAL;
-        compress(&mut state, &block);
-        for (i, byte) in state.into_iter().flat_map(u32::to_be_bytes).enumerate() {
-            uut.digest_index.next = i.to_bits();
-            clock(&mut uut);
-            assert_eq!(uut.digest_byte.val().to_u8(), byte, "byte {i}");
-        }
+        history(&mut uut, &[0xA5; 32], &[0xC9; 200], true);
+        scrub(&mut uut, 55);
+        assert!(words(&mut uut).contains(&0xC9C9_C9C9));
+        scrub(&mut uut, 56);
+        assert!(!words(&mut uut).contains(&0xC9C9_C9C9));
     }
 }

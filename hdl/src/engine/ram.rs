@@ -60,6 +60,14 @@ impl<const A: usize, const W: usize, C: Contents> Default for BlockRam<A, W, C> 
     }
 }
 
+#[cfg(test)]
+impl<const A: usize, const W: usize, C: Contents> BlockRam<A, W, C> {
+    /// What a test wants to see or to change behind the ports' backs.
+    pub(super) fn words_mut(&mut self) -> &mut [Bits<W>] {
+        &mut self._words
+    }
+}
+
 impl<const A: usize, const W: usize, C: Contents> Logic for BlockRam<A, W, C> {
     fn update(&mut self) {
         if self.clock.pos_edge() {
@@ -138,6 +146,14 @@ impl<const A: usize, C: Contents> Default for ByteRam<A, C> {
             _words: (0..1 << A).map(|i| C::word(i) as u32).collect(),
             _contents: PhantomData,
         }
+    }
+}
+
+#[cfg(test)]
+impl<const A: usize, C: Contents> ByteRam<A, C> {
+    /// As [`BlockRam::words_mut`].
+    pub(super) fn words_mut(&mut self) -> &mut [u32] {
+        &mut self._words
     }
 }
 

@@ -26,6 +26,17 @@ pub struct Place {
     first_row: u8,
 }
 
+impl Place {
+    /// Where the last LUT of every ring is, whose output is the ring's: column, row, and which of the tile's eight.
+    pub fn outputs(&self) -> impl Iterator<Item = (u8, u8, u8)> {
+        let (columns, first_row) = (self.columns, self.first_row);
+        (0..ROWS as u8).flat_map(move |row| {
+            let tiles = columns.into_iter().flat_map(|(left, right)| [left, right]);
+            tiles.flat_map(move |x| [2, 5].map(|lut| (x, first_row + row, lut)))
+        })
+    }
+}
+
 /// In the middle of the HX8K, between its two columns of block RAM.
 pub const HX8K: Place = Place {
     columns: [(9, 10), (11, 12), (13, 14), (15, 16), (17, 18), (19, 20), (21, 22), (23, 24)],

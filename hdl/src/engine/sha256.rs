@@ -166,7 +166,7 @@ pub struct Sha256Core {
     pub digest_slot: Signal<In, Bits<5>>,
     /// Which byte of it.
     pub digest_index: Signal<In, Bits<5>>,
-    /// That byte, one clock after slot and index, which must have come while not `busy`.
+    /// That byte, two clocks after slot and index, which must have come while not `busy`.
     pub digest_byte: Signal<Out, Bits<8>>,
 
     /// What is read from block RAM reaches an adder by way of a register.
@@ -268,7 +268,13 @@ pub struct Sha256Core {
     hash_a: Signal<Local, Bits<32>>,
     digest_low: DFF<Bits<2>>,
     digest_in_e: DFF<Bit>,
+    digest_low_late: DFF<Bits<2>>,
+    digest_in_e_late: DFF<Bit>,
+    chosen_low: Signal<Local, Bits<2>>,
+    chosen_in_e: Signal<Local, Bit>,
     digest32: Signal<Local, Bits<32>>,
+    digest8: Signal<Local, Bits<8>>,
+    digest8_last: DFF<Bits<8>>,
 
     // State.
     e: DFF<Bits<32>>,
@@ -415,7 +421,13 @@ impl Sha256Core {
             hash_a: Default::default(),
             digest_low: Default::default(),
             digest_in_e: Default::default(),
+            digest_low_late: Default::default(),
+            digest_in_e_late: Default::default(),
+            chosen_low: Default::default(),
+            chosen_in_e: Default::default(),
             digest32: Default::default(),
+            digest8: Default::default(),
+            digest8_last: Default::default(),
             e: Default::default(),
             f: Default::default(),
             not_g: Default::default(),
@@ -453,6 +465,26 @@ impl Sha256Core {
     }
 }
 
+#[cfg(test)]
+impl Sha256Core {
+    /// Every word of every memory, by name.
+    pub(super) fn memories(&mut self) -> Vec<(&'static str, Vec<u64>)> {
+        fn words<const W: usize>(words: &[Bits<W>]) -> Vec<u64> {
+            words.iter().map(|word| word.to_u64()).collect()
+        }
+        vec![
+            ("pages", self.pages.words_mut().iter().map(|&word| word.into()).collect()),
+            ("ram7", words(self.ram7.words_mut())),
+            ("ram15", words(self.ram15.words_mut())),
+            ("constants", words(self.constants.words_mut())),
+            ("half_e", words(self.half_e.words_mut())),
+            ("half_a", words(self.half_a.words_mut())),
+            ("copy_f", words(self.copy_f.words_mut())),
+            ("copy_b", words(self.copy_b.words_mut())),
+        ]
+    }
+}
+
 impl Default for Sha256Core {
     fn default() -> Self {
         Self::new(false)
@@ -467,7 +499,8 @@ impl Logic for Sha256Core {
         dff_setup!(self, clock, keep_delta, store_e, store_a, store_f, store_b);
         dff_setup!(self, clock, message1, message2, message3, message4, w16, old, partial, w1, w2, kw);
         dff_setup!(self, clock, constants_late, half_e_late, half_a_late);
-        dff_setup!(self, clock, digest_low, digest_in_e, e, f, not_g, s, a, b, c, d, delta, x2, x, y, t1);
+        dff_setup!(self, clock, digest_low, digest_in_e, digest_low_late, digest_in_e_late, digest8_last);
+        dff_setup!(self, clock, e, f, not_g, s, a, b, c, d, delta, x2, x, y, t1);
         clock!(self, clock, pages, ram7, ram15, constants, half_e, half_a, copy_f, copy_b);
 
         // Control. A first block must be led in, and so waits for the one before to drain.
@@ -649,17 +682,31 @@ impl Logic for Sha256Core {
             self.hash_a.next = self.half_a_late.q.val();
         }
 
+        // A byte of a digest passes one register, the late reads' or, after the choice, its own.
         self.digest_low.d.next = self.digest_index.val().get_bits::<2>(0);
         self.digest_in_e.d.next = self.digest_index.val().get_bit(4);
-        self.digest32.next = self.half_a.read_data.val();
-        if self.digest_in_e.q.val() {
-            self.digest32.next = self.half_e.read_data.val();
+        self.digest_low_late.d.next = self.digest_low.q.val();
+        self.digest_in_e_late.d.next = self.digest_in_e.q.val();
+        self.chosen_low.next = self.digest_low.q.val();
+        self.chosen_in_e.next = self.digest_in_e.q.val();
+        if self.late.val() {
+            self.chosen_low.next = self.digest_low_late.q.val();
+            self.chosen_in_e.next = self.digest_in_e_late.q.val();
         }
-        match self.digest_low.q.val().index() {
-            0 => self.digest_byte.next = self.digest32.val().get_bits::<8>(24),
-            1 => self.digest_byte.next = self.digest32.val().get_bits::<8>(16),
-            2 => self.digest_byte.next = self.digest32.val().get_bits::<8>(8),
-            _ => self.digest_byte.next = self.digest32.val().get_bits::<8>(0),
+        self.digest32.next = self.hash_a.val();
+        if self.chosen_in_e.val() {
+            self.digest32.next = self.hash_e.val();
+        }
+        match self.chosen_low.val().index() {
+            0 => self.digest8.next = self.digest32.val().get_bits::<8>(24),
+            1 => self.digest8.next = self.digest32.val().get_bits::<8>(16),
+            2 => self.digest8.next = self.digest32.val().get_bits::<8>(8),
+            _ => self.digest8.next = self.digest32.val().get_bits::<8>(0),
+        }
+        self.digest8_last.d.next = self.digest8.val();
+        self.digest_byte.next = self.digest8_last.q.val();
+        if self.late.val() {
+            self.digest_byte.next = self.digest8.val();
         }
 
         // Ahead of the round.

@@ -1,8 +1,12 @@
 //! A bitstream brought back to life: unpacked, decompiled to Verilog, and run under Verilator behind its UART pins.
 //!
 //! What answers here is the image itself, after synthesis, placement, routing and packing; nothing of the sources but
-//! the names of the pins is used.
+//! the names of the pins is used, and where the rings are. The rings have no part in it: a loop of LUTs without delays
+//! cannot be simulated, so the last LUT of each becomes a constant one, what an idle ring shows. They stand still, and the
+//! health tests of whoever reads them say so.
 
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -11,7 +15,8 @@ use tempfile::TempDir;
 
 use super::{build, tool};
 use crate::Error;
-use crate::top::boards::Board;
+use crate::engine::rings::Place;
+use crate::top::{self, boards::Board};
 
 /// Clocks the line rests before the first character, so that the receiver sees it idle.
 const IDLE_CLOCKS: u32 = 64;
@@ -27,7 +32,8 @@ pub struct Image {
 }
 
 impl Image {
-    /// Decompiles the image in the file at `path`, which was built for `board`, and starts it.
+    /// Decompiles the image in the file at `path`, which was built for `board`, and starts it. Inputs but clock and line
+    /// are low: a button that is active low is held.
     pub fn start(path: &Path, board: &Board) -> Result<Self, Error> {
         let dir = tool::temp_dir()?;
         let program = compile(path, board, dir.path())?;
@@ -87,6 +93,10 @@ fn compile(image: &Path, board: &Board, dir: &Path) -> Result<PathBuf, Error> {
             .args(["-s", "-p", "image.pcf", "-n", "chip", "image.asc"])
             .current_dir(dir),
     )?;
+    let raw = match top::place(board)? {
+        Some(place) if board.has_rings() => still(&raw, place)?,
+        _ => raw,
+    };
     tool::write(&dir.join("raw.v"), raw)?;
     tool::run(Command::new("yosys").args(["-q", "-p", CLEAN_UP]).current_dir(dir))?;
     tool::run(
@@ -100,6 +110,37 @@ fn compile(image: &Path, board: &Board, dir: &Path) -> Result<PathBuf, Error> {
             .current_dir(dir),
     )?;
     Ok(dir.join("obj/chip"))
+}
+
+/// Cuts every ring at its last LUT. Each must be there, at its place, and an inverter.
+fn still(raw: &str, place: Place) -> Result<String, Error> {
+    let mut inverters: BTreeSet<String> =
+        place.outputs().map(|(x, y, lut)| format!("{x} {y} {lut}")).collect();
+    let mut text = String::with_capacity(raw.len());
+    for line in raw.lines() {
+        // assign n7711  = /* LUT    9  9  2 */ !n2237;
+        let lut = line.split_once("/* LUT ").and_then(|(assign, rest)| {
+            let (at, value) = rest.split_once(" */ ")?;
+            let at: Vec<&str> = at.split_whitespace().collect();
+            inverters.take(&at.join(" ")).map(|at| (assign, at, value))
+        });
+        match lut {
+            Some((assign, at, value)) => {
+                let inverted = value.strip_prefix("!n").and_then(|rest| rest.strip_suffix(';'));
+                if inverted.is_none_or(|net| net.parse::<u32>().is_err()) {
+                    return Err(Error::Image(format!("the LUT at {at} is {value} and not a ring's")));
+                }
+                let _ = writeln!(text, "{assign}1'b1;");
+            }
+            None => {
+                let _ = writeln!(text, "{line}");
+            }
+        }
+    }
+    match inverters.first() {
+        Some(at) => Err(Error::Image(format!("{} rings are missing, one at {at}", inverters.len()))),
+        None => Ok(text),
+    }
 }
 
 /// Block RAMs stay instances of the vendor's cell.

@@ -132,7 +132,7 @@ pub struct Dispatcher {
     pub vault_reply_taken: Signal<Out, Bit>,
 
     state: DFF<DispatchState>,
-    /// Counts bytes within a state.
+    /// Counts bytes within a state; in the payload of a response, clocks since the last one.
     index: DFF<Bits<3>>,
     index_up: Signal<Local, Bits<3>>,
     stranger: DFF<Bit>,
@@ -178,8 +178,6 @@ pub struct Dispatcher {
     status_wide: Signal<Local, Bits<8>>,
     digest_at: DFF<Bits<5>>,
     digest_up: Signal<Local, Bits<5>>,
-    /// Register file or engine have seen what byte is wanted for a clock.
-    settled: DFF<Bit>,
     can_send: Signal<Local, Bit>,
     sent: Signal<Local, Bit>,
 
@@ -328,7 +326,6 @@ impl Dispatcher {
             status_wide: Default::default(),
             digest_at: Default::default(),
             digest_up: Default::default(),
-            settled: Default::default(),
             can_send: Default::default(),
             sent: Default::default(),
             wire_version: byte(WIRE_VERSION),
@@ -399,8 +396,7 @@ impl Logic for Dispatcher {
             status,
             reply,
             to_send,
-            digest_at,
-            settled
+            digest_at
         );
         self.index_up.next = self.index.q.val() + 1;
         self.left_down.next = self.left.q.val() - 1;
@@ -478,7 +474,6 @@ impl Logic for Dispatcher {
         self.wanted.next = false;
         self.issue.next = false;
         self.can_send.next = false;
-        self.settled.d.next = false;
         self.next_step.next = StepState::Begin;
 
         match self.step_at.q.val() {
@@ -731,8 +726,10 @@ impl Logic for Dispatcher {
                     ReplyState::Word => {
                         self.reply_data.next = self.register_value.val();
                         self.register_hold.next = true;
-                        self.settled.d.next = !self.register_counting.val();
-                        self.can_send.next = self.settled.q.val();
+                        if !self.register_counting.val() {
+                            self.index.d.next = self.index_up.val();
+                        }
+                        self.can_send.next = self.index.q.val().any();
                     }
                     ReplyState::Echo => {
                         self.reply_data.next = self.queue_data.val();
@@ -740,8 +737,8 @@ impl Logic for Dispatcher {
                     }
                     ReplyState::Digest => {
                         self.reply_data.next = self.engine_digest_byte.val();
-                        self.settled.d.next = true;
-                        self.can_send.next = self.settled.q.val();
+                        self.index.d.next = self.index_up.val();
+                        self.can_send.next = self.index.q.val().get_bit(1);
                     }
                     ReplyState::Vault => {
                         self.reply_data.next = self.vault_reply.val();
@@ -750,6 +747,7 @@ impl Logic for Dispatcher {
                 }
                 if !self.to_send.q.val().any() {
                     self.can_send.next = false;
+                    self.index.d.next = 0.into();
                     self.state.d.next = DispatchState::Finish;
                 }
             }
@@ -764,7 +762,7 @@ impl Logic for Dispatcher {
         self.reply_push.next = self.sent.val();
         if self.sent.val() && (self.state.q.val() == DispatchState::RespondPayload) {
             self.to_send.d.next = self.to_send_down.val();
-            self.settled.d.next = false;
+            self.index.d.next = 0.into();
             match self.reply.q.val() {
                 ReplyState::Version => {}
                 ReplyState::Word => {

@@ -3,16 +3,20 @@
 //! A response fits one 254-byte COBS block, so encoding needs one memory write per byte: a byte that is not zero goes
 //! to its place, a zero leaves its place to the next code and fills the one before. Every byte passes through one shift
 //! register, whose bits go to the CRC; at the end the bits of the CRC come in at its other end.
+//!
+//! A frame fills a quarter of a block RAM. The registers live in the rest, and have it whenever the framer does not.
 
 use rust_hdl_core::prelude::*;
 use rust_hdl_widgets::prelude::*;
 use twinseal_wire::{CRC_BYTES, HEADER_BYTES, MAX_RESPONSE_BYTES};
 
 use super::crc::CrcRegister;
-use crate::engine::{BlockRam, Zeros};
+use crate::engine::LoadedRam;
 
 const ADDRESS_BITS: usize = 7;
 const _: () = assert!(HEADER_BYTES + MAX_RESPONSE_BYTES + CRC_BYTES + 2 <= 1 << ADDRESS_BITS);
+/// Of what is lent: the upper half of the memory.
+pub const LENT_BITS: usize = 7;
 
 #[derive(Copy, Clone, Debug, PartialEq, Eq, LogicState)]
 enum FramerState {
@@ -28,7 +32,7 @@ enum FramerState {
 }
 
 /// Collects one frame, then sends it.
-#[derive(LogicBlock, Default)]
+#[derive(LogicBlock)]
 pub struct Framer {
     /// Clock.
     pub clock: Signal<In, Clock>,
@@ -46,8 +50,23 @@ pub struct Framer {
     pub line_valid: Signal<Out, Bit>,
     /// The line takes a character.
     pub line_ready: Signal<In, Bit>,
+    /// Where in the lent memory to read, or write.
+    pub lent_address: Signal<In, Bits<LENT_BITS>>,
+    /// Write `lent_data` there; only while not `taken`.
+    pub lent_write: Signal<In, Bit>,
+    /// What to write.
+    pub lent_data: Signal<In, Bits<8>>,
+    /// The framer needs the memory in this clock: nothing else is read or written.
+    pub taken: Signal<Out, Bit>,
+    /// What was read in the clock before.
+    pub memory: Signal<Out, Bits<8>>,
     state: DFF<FramerState>,
-    ram: BlockRam<ADDRESS_BITS, 8, Zeros>,
+    ram: LoadedRam<8, 8>,
+    own_address: Signal<Local, Bits<ADDRESS_BITS>>,
+    own_data: Signal<Local, Bits<8>>,
+    own_write: Signal<Local, Bit>,
+    own_read: Signal<Local, Bit>,
+    lent_place: Signal<Local, Bits<8>>,
     /// Where the next byte goes.
     write_at: DFF<Bits<ADDRESS_BITS>>,
     write_up: Signal<Local, Bits<ADDRESS_BITS>>,
@@ -71,6 +90,51 @@ pub struct Framer {
     encode: Signal<Local, Bit>,
 }
 
+impl Framer {
+    /// A framer whose lent memory starts with `lent`.
+    pub fn new(lent: &[u8]) -> Self {
+        let mut contents = vec![0; 1 << ADDRESS_BITS];
+        contents.extend(lent.iter().map(|&byte| u64::from(byte)));
+        Self {
+            clock: Default::default(),
+            data: Default::default(),
+            push: Default::default(),
+            finish: Default::default(),
+            ready: Default::default(),
+            line_data: Default::default(),
+            line_valid: Default::default(),
+            line_ready: Default::default(),
+            lent_address: Default::default(),
+            lent_write: Default::default(),
+            lent_data: Default::default(),
+            taken: Default::default(),
+            memory: Default::default(),
+            state: Default::default(),
+            ram: LoadedRam::new(contents),
+            own_address: Default::default(),
+            own_data: Default::default(),
+            own_write: Default::default(),
+            own_read: Default::default(),
+            lent_place: Default::default(),
+            write_at: Default::default(),
+            write_up: Default::default(),
+            code_at: Default::default(),
+            distance: Default::default(),
+            code: Default::default(),
+            read_at: Default::default(),
+            read_up: Default::default(),
+            crc: Default::default(),
+            shift: Default::default(),
+            shift_down: Default::default(),
+            bits: Default::default(),
+            bits_up: Default::default(),
+            tail: Default::default(),
+            tail_up: Default::default(),
+            encode: Default::default(),
+        }
+    }
+}
+
 impl Logic for Framer {
     #[hdl_gen]
     fn update(&mut self) {
@@ -90,11 +154,10 @@ impl Logic for Framer {
         self.ready.next = false;
         self.line_valid.next = false;
         self.line_data.next = self.ram.read_data.val();
-        self.ram.read_enable.next = true;
-        self.ram.read_address.next = self.read_at.q.val();
-        self.ram.write_address.next = self.write_at.q.val();
-        self.ram.write_data.next = self.shift.q.val();
-        self.ram.write_enable.next = false;
+        self.own_address.next = self.write_at.q.val();
+        self.own_data.next = self.shift.q.val();
+        self.own_write.next = false;
+        self.own_read.next = false;
         self.encode.next = false;
         match self.state.q.val() {
             FramerState::Open => {
@@ -144,24 +207,27 @@ impl Logic for Framer {
                 }
             }
             FramerState::Code => {
-                self.ram.write_address.next = self.code_at.q.val();
-                self.ram.write_data.next = self.code.val();
-                self.ram.write_enable.next = true;
+                self.own_address.next = self.code_at.q.val();
+                self.own_data.next = self.code.val();
+                self.own_write.next = true;
                 self.state.d.next = FramerState::Delimiter;
             }
             FramerState::Delimiter => {
                 // `shift` is zero.
-                self.ram.write_enable.next = true;
+                self.own_write.next = true;
                 self.state.d.next = FramerState::Fetch;
             }
             FramerState::Fetch => {
-                self.state.d.next = FramerState::Send;
+                if self.line_ready.val() {
+                    self.own_read.next = true;
+                    self.state.d.next = FramerState::Send;
+                }
             }
             FramerState::Send => {
                 self.line_valid.next = true;
+                self.state.d.next = FramerState::Fetch;
                 if self.line_ready.val() {
                     self.read_at.d.next = self.read_up.val();
-                    self.state.d.next = FramerState::Fetch;
                     if self.read_at.q.val() == self.write_at.q.val() {
                         self.state.d.next = FramerState::Open;
                     }
@@ -169,13 +235,28 @@ impl Logic for Framer {
             }
         }
         if self.encode.val() {
-            self.ram.write_enable.next = true;
+            self.own_write.next = true;
             self.write_at.d.next = self.write_up.val();
             if !self.shift.q.val().any() {
-                self.ram.write_address.next = self.code_at.q.val();
-                self.ram.write_data.next = self.code.val();
+                self.own_address.next = self.code_at.q.val();
+                self.own_data.next = self.code.val();
                 self.code_at.d.next = self.write_at.q.val();
             }
+        }
+        self.taken.next = self.own_write.val() || self.own_read.val();
+        self.memory.next = self.ram.read_data.val();
+        self.lent_place.next = bit_cast::<8, LENT_BITS>(self.lent_address.val()) | 0x80;
+        self.ram.read_enable.next = true;
+        self.ram.read_address.next = self.lent_place.val();
+        if self.own_read.val() {
+            self.ram.read_address.next = bit_cast::<8, ADDRESS_BITS>(self.read_at.q.val());
+        }
+        self.ram.write_address.next = self.lent_place.val();
+        self.ram.write_data.next = self.lent_data.val();
+        self.ram.write_enable.next = self.own_write.val() || self.lent_write.val();
+        if self.own_write.val() {
+            self.ram.write_address.next = bit_cast::<8, ADDRESS_BITS>(self.own_address.val());
+            self.ram.write_data.next = self.own_data.val();
         }
     }
 }

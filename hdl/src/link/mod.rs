@@ -118,8 +118,8 @@ impl<const T: usize> Link<T> {
             check: Default::default(),
             queue: Default::default(),
             dispatcher: Dispatcher::new(identity.engines),
-            registers: RegisterFile::new(identity),
-            framer: Default::default(),
+            registers: Default::default(),
+            framer: Framer::new(&identity.memory()),
             transmitter: UartTx::new(clocks_per_bit),
         }
     }
@@ -186,6 +186,11 @@ impl<const T: usize> Logic for Link<T> {
         self.dispatcher.vault_reply.next = self.vault_reply.val();
         self.dispatcher.vault_reply_valid.next = self.vault_reply_valid.val();
 
+        self.framer.lent_address.next = self.registers.memory_address.val();
+        self.framer.lent_write.next = self.registers.memory_write.val();
+        self.framer.lent_data.next = self.registers.memory_write_data.val();
+        self.registers.memory_taken.next = self.framer.taken.val();
+        self.registers.memory_data.next = self.framer.memory.val();
         self.framer.data.next = self.dispatcher.reply_data.val();
         self.framer.push.next = self.dispatcher.reply_push.val();
         self.framer.finish.next = self.dispatcher.reply_finish.val();

@@ -1,17 +1,19 @@
-//! The register file, built from [`twinseal_wire::register::ALL`]: one block RAM, a byte at each byte address, whose
-//! contents at power-on are the fixed values. The counters are in it too and are counted up a byte at a time.
-
-use std::fmt::Write as _;
+//! The register file, built from [`twinseal_wire::register::ALL`]: a byte of memory at each byte address, whose contents at
+//! power-on are the fixed values. The counters are in it too and are counted up a byte at a time. The memory is the
+//! framer's, which has the first right to it.
 
 use rust_hdl_core::prelude::*;
 use rust_hdl_widgets::prelude::*;
 use twinseal_wire::{self as wire, Access, register};
 
+use super::frame::LENT_BITS;
+
 /// Registers in the map.
 pub const REGISTERS: usize = register::ALL.len();
-/// Of the block RAM; every register must lie below.
-const ADDRESS_BITS: usize = 6;
+/// Every register lies below this many bytes.
 const BYTES: usize = 1 << ADDRESS_BITS;
+/// Of a byte.
+const ADDRESS_BITS: usize = LENT_BITS;
 
 /// The fixed values of a board.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +27,16 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// The memory of the registers at power-on.
+    pub fn memory(self) -> Vec<u8> {
+        let mut bytes = vec![0; BYTES];
+        for r in register::ALL {
+            let at = usize::from(r.address);
+            bytes[at..at + 4].copy_from_slice(&self.initial(r.address).to_le_bytes());
+        }
+        bytes
+    }
+
     /// What the register at `address` holds at power-on. A register the map has and the gateware does not is an error of
     /// the sources.
     fn initial(self, address: u16) -> u32 {
@@ -38,78 +50,6 @@ impl Identity {
             register::SCRATCH | register::FRAMES_OK | register::FRAMES_BAD => 0,
             _ => panic!("register {address:#06x} has no gateware"),
         }
-    }
-}
-
-/// The bytes of all registers, at one address for reading and writing; what is read comes one clock later, and means
-/// nothing after a write.
-#[derive(LogicBlock)]
-struct RegisterRam {
-    pub clock: Signal<In, Clock>,
-    pub address: Signal<In, Bits<ADDRESS_BITS>>,
-    pub write: Signal<In, Bit>,
-    pub write_data: Signal<In, Bits<8>>,
-    pub read_data: Signal<Out, Bits<8>>,
-    _bytes: Vec<u8>,
-    _initial: Vec<u8>,
-}
-
-impl RegisterRam {
-    fn new(identity: Identity) -> Self {
-        let mut bytes = vec![0; BYTES];
-        for r in register::ALL {
-            let at = usize::from(r.address);
-            bytes[at..at + 4].copy_from_slice(&identity.initial(r.address).to_le_bytes());
-        }
-        Self {
-            clock: Default::default(),
-            address: Default::default(),
-            write: Default::default(),
-            write_data: Default::default(),
-            read_data: Default::default(),
-            _initial: bytes.clone(),
-            _bytes: bytes,
-        }
-    }
-}
-
-impl Logic for RegisterRam {
-    fn update(&mut self) {
-        if self.clock.pos_edge() {
-            let byte = &mut self._bytes[self.address.val().index()];
-            self.read_data.next = u64::from(*byte).into();
-            if self.write.val() {
-                *byte = self.write_data.val().index() as u8;
-            }
-        }
-    }
-
-    fn connect(&mut self) {
-        self.read_data.connect();
-    }
-
-    fn hdl(&self) -> Verilog {
-        let mut words = String::new();
-        for (at, byte) in self._initial.iter().enumerate() {
-            if let Some(r) = register::ALL.iter().find(|r| usize::from(r.address) == at) {
-                let _ = writeln!(words, "   // {}", r.name);
-            }
-            let _ = writeln!(words, "   mem[{at}] = 8'h{byte:02x};");
-        }
-        Verilog::Custom(format!(
-            "\
-(* ram_style = \"block\", no_rw_check *) reg [7:0] mem [0:{}];
-
-initial begin
-{words}end
-
-always @(posedge clock) begin
-   if (write) mem[address] <= write_data;
-   read_data <= mem[address];
-end
-",
-            BYTES - 1
-        ))
     }
 }
 
@@ -137,7 +77,7 @@ pub struct RegisterFile<const N: usize> {
     pub write: Signal<In, Bit>,
     /// A value is being read: nothing is counted meanwhile. Not for longer than the shortest bad frame lasts.
     pub hold: Signal<In, Bit>,
-    /// The block RAM is taken.
+    /// The memory is not free in this clock.
     pub counting: Signal<Out, Bit>,
     /// One more frame was accepted.
     pub count_ok: Signal<In, Bit>,
@@ -145,7 +85,16 @@ pub struct RegisterFile<const N: usize> {
     pub count_bad: Signal<In, Bit>,
     /// Changes with every frame accepted.
     pub activity: Signal<Out, Bit>,
-    ram: RegisterRam,
+    /// To the framer.
+    pub memory_address: Signal<Out, Bits<ADDRESS_BITS>>,
+    /// To the framer.
+    pub memory_write: Signal<Out, Bit>,
+    /// To the framer.
+    pub memory_write_data: Signal<Out, Bits<8>>,
+    /// From the framer.
+    pub memory_taken: Signal<In, Bit>,
+    /// From the framer.
+    pub memory_data: Signal<In, Bits<8>>,
     /// Of the byte at hand.
     place: DFF<Bits<ADDRESS_BITS>>,
     place_up: Signal<Local, Bits<ADDRESS_BITS>>,
@@ -169,9 +118,9 @@ pub struct RegisterFile<const N: usize> {
     frames_bad: Constant<Bits<ADDRESS_BITS>>,
 }
 
-impl RegisterFile<REGISTERS> {
+impl Default for RegisterFile<REGISTERS> {
     /// The registers of the map.
-    pub fn new(identity: Identity) -> Self {
+    fn default() -> Self {
         let place = |address: u16| Constant::new(u64::from(address).into());
         let can_write = |i: usize| register::ALL[i].access == Access::ReadWrite;
         Self {
@@ -189,7 +138,11 @@ impl RegisterFile<REGISTERS> {
             count_ok: Default::default(),
             count_bad: Default::default(),
             activity: Default::default(),
-            ram: RegisterRam::new(identity),
+            memory_address: Default::default(),
+            memory_write: Default::default(),
+            memory_write_data: Default::default(),
+            memory_taken: Default::default(),
+            memory_data: Default::default(),
             place: Default::default(),
             place_up: Default::default(),
             is_known: Default::default(),
@@ -226,18 +179,17 @@ impl<const N: usize> Logic for RegisterFile<N> {
             fetched,
             count_at
         );
-        clock!(self, clock, ram);
         self.place_up.next = self.place.q.val() + 1;
         self.count_at_up.next = self.count_at.q.val() + 1;
-        self.counted.next = self.ram.read_data.val() + 1;
+        self.counted.next = self.memory_data.val() + 1;
         self.known.next = self.is_known.q.val();
         self.writable.next = self.is_writable.q.val();
-        self.value.next = self.ram.read_data.val();
-        self.counting.next = self.is_counting.q.val();
+        self.value.next = self.memory_data.val();
+        self.counting.next = self.is_counting.q.val() || self.memory_taken.val();
         self.activity.next = self.odd.q.val();
-        self.ram.address.next = self.place.q.val();
-        self.ram.write.next = self.write.val();
-        self.ram.write_data.next = self.data.val();
+        self.memory_address.next = self.place.q.val();
+        self.memory_write.next = self.write.val();
+        self.memory_write_data.next = self.data.val();
 
         if self.set_low.val() {
             self.place.d.next = self.data.val().get_bits::<ADDRESS_BITS>(0);
@@ -250,7 +202,7 @@ impl<const N: usize> Logic for RegisterFile<N> {
                 }
             }
         }
-        // Every register lies below 64.
+        // Every register lies below 128.
         if self.set_high.val() && self.data.val().any() {
             self.is_known.d.next = false;
             self.is_writable.d.next = false;
@@ -260,15 +212,20 @@ impl<const N: usize> Logic for RegisterFile<N> {
         }
 
         if self.is_counting.q.val() {
-            self.ram.address.next = self.count_at.q.val();
-            self.ram.write_data.next = self.counted.val();
-            self.ram.write.next = self.fetched.q.val();
-            self.fetched.d.next = !self.fetched.q.val();
-            if self.fetched.q.val() {
-                self.count_at.d.next = self.count_at_up.val();
-                // 0xFF carries, but not out of the register.
-                if !self.ram.read_data.val().all() || self.count_at.q.val().get_bits::<2>(0).all() {
-                    self.is_counting.d.next = false;
+            self.memory_address.next = self.count_at.q.val();
+            self.memory_write_data.next = self.counted.val();
+            self.memory_write.next = self.fetched.q.val() && !self.memory_taken.val();
+            if self.memory_taken.val() {
+                // What was fetched is no longer there in the next clock.
+                self.fetched.d.next = false;
+            } else {
+                self.fetched.d.next = !self.fetched.q.val();
+                if self.fetched.q.val() {
+                    self.count_at.d.next = self.count_at_up.val();
+                    // 0xFF carries, but not out of the register.
+                    if !self.memory_data.val().all() || self.count_at.q.val().get_bits::<2>(0).all() {
+                        self.is_counting.d.next = false;
+                    }
                 }
             }
         } else if !self.hold.val() && !self.write.val() {

@@ -8,7 +8,8 @@ pub mod icebreaker;
 use rust_hdl_core::prelude::*;
 
 use crate::Error;
-use crate::engine::{Rings, rings};
+use crate::engine::Rings;
+use crate::engine::rings::{self, Place};
 use crate::golden::sha256::sha256;
 use crate::link::registers::Identity;
 use boards::Board;
@@ -54,22 +55,26 @@ impl Top {
 pub fn board(name: &str, build_id: u32) -> Result<Top, Error> {
     let board = Board::named(name)?;
     let (clocks_per_bit, identity) = (board.clocks_per_bit()?, identity(&board, build_id)?);
+    let rings = match place(&board)? {
+        Some(place) => Rings::placed(place),
+        None => Rings::simulated(vec![0; rings::RINGS]),
+    };
+    if board.device.as_deref() == Some("up5k") {
+        let mut top = IceBreaker::new(clocks_per_bit, identity, rings);
+        top.connect_all();
+        return Ok(Top::IceBreaker(top));
+    }
+    let mut top = Hx8k::new(clocks_per_bit, identity, rings);
+    top.connect_all();
+    Ok(Top::Hx8k(top))
+}
+
+/// Where the rings of a board are; none are anywhere if it is only simulated.
+pub fn place(board: &Board) -> Result<Option<Place>, Error> {
     match board.device.as_deref() {
-        None => {
-            let mut top = Hx8k::new(clocks_per_bit, identity, Rings::simulated(vec![0; rings::RINGS]));
-            top.connect_all();
-            Ok(Top::Hx8k(top))
-        }
-        Some("hx8k") => {
-            let mut top = Hx8k::new(clocks_per_bit, identity, Rings::placed(rings::HX8K));
-            top.connect_all();
-            Ok(Top::Hx8k(top))
-        }
-        Some("up5k") => {
-            let mut top = IceBreaker::new(clocks_per_bit, identity, Rings::placed(rings::UP5K));
-            top.connect_all();
-            Ok(Top::IceBreaker(top))
-        }
+        None => Ok(None),
+        Some("hx8k") => Ok(Some(rings::HX8K)),
+        Some("up5k") => Ok(Some(rings::UP5K)),
         Some(device) => Err(Error::BoardsFile(format!("no top for a {device}"))),
     }
 }

@@ -108,7 +108,7 @@ pub struct Vault {
     a: Signal<Local, Bits<16>>,
     /// The byte of the digest, if it may be seen.
     digest: Signal<Local, Bits<8>>,
-    byte: Signal<Local, Bits<8>>,
+    taken: Signal<Local, Bits<8>>,
     length_wide: Signal<Local, Bits<16>>,
     request_wide: Signal<Local, Bits<16>>,
     permit_wide: Signal<Local, Bits<16>>,
@@ -172,7 +172,7 @@ impl Vault {
             instruction: Default::default(),
             a: Default::default(),
             digest: Default::default(),
-            byte: Default::default(),
+            taken: Default::default(),
             length_wide: Default::default(),
             request_wide: Default::default(),
             permit_wide: Default::default(),
@@ -222,9 +222,9 @@ impl Logic for Vault {
         if self.visible.q.val() && self.engine_ready.val() {
             self.digest.next = self.engine_digest_byte.val();
         }
-        self.byte.next = self.digest.val();
+        self.taken.next = self.digest.val();
         if self.instruction.val().get_bit(9) {
-            self.byte.next = self.data.val();
+            self.taken.next = self.data.val();
         }
         self.length_wide.next = bit_cast::<16, 10>(self.length.val());
         self.request_wide.next = bit_cast::<16, 3>(self.request_now.q.val());
@@ -237,7 +237,7 @@ impl Logic for Vault {
                 self.processor.port.next =
                     (self.length_wide.val() << 3) | self.request_wide.val() | self.permit_wide.val();
             }
-            1 => self.processor.port.next = bit_cast::<16, 8>(self.byte.val()),
+            1 => self.processor.port.next = bit_cast::<16, 8>(self.taken.val()),
             2 => self.processor.port.next = self.first.val(),
             _ => self.processor.port.next = self.second.val(),
         }
@@ -276,7 +276,7 @@ impl Logic for Vault {
                 3 => {
                     self.root.turn.next = true;
                     if self.key_open.q.val() {
-                        self.engine_data.next = self.root.byte.val();
+                        self.engine_data.next = self.root.first.val();
                         self.engine_data_valid.next = true;
                     }
                 }

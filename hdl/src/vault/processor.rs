@@ -46,7 +46,7 @@ pub struct Processor {
     /// The index register.
     pub x: Signal<Out, Bits<ADDRESS_BITS>>,
 
-    program: Rom<ADDRESS_BITS, 16>,
+    instructions: Rom<ADDRESS_BITS, 16>,
     memory: LoadedRam<ADDRESS_BITS, 16>,
     accumulator: DFF<Bits<16>>,
     index: DFF<Bits<ADDRESS_BITS>>,
@@ -92,7 +92,7 @@ impl Processor {
             instruction: Default::default(),
             a: Default::default(),
             x: Default::default(),
-            program: Rom::new(program),
+            instructions: Rom::new(program),
             memory: LoadedRam::new(memory),
             accumulator: Default::default(),
             index: Default::default(),
@@ -139,9 +139,10 @@ impl Logic for Processor {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(self, clock, accumulator, index, carry, acts, skipped, counter);
-        clock!(self, clock, program, memory);
+        clock!(self, clock, instructions, memory);
 
-        self.word.next = self.program.read_data.val();
+        self.counter_up.next = self.counter.q.val() + 1;
+        self.word.next = self.instructions.read_data.val();
         self.instruction.next = self.word.val();
         self.kind.next = self.word.val().get_bits::<2>(14);
         self.does.next = self.acts.q.val() && !self.skipped.q.val();
@@ -197,7 +198,9 @@ impl Logic for Processor {
 
         if self.does.val() {
             // Of kinds 2 and 3 the jump and the input.
-            if (self.kind.val() == 0) || (self.kind.val().get_bit(1) && (self.word.val().get_bits::<2>(12) == 0)) {
+            if (self.kind.val() == 0)
+                || (self.kind.val().get_bit(1) && (self.word.val().get_bits::<2>(12) == 0))
+            {
                 self.accumulator.d.next = self.result.val();
             }
             if self.kind.val() == 1 {
@@ -212,7 +215,6 @@ impl Logic for Processor {
         if self.word.val().get_bit(11) {
             self.condition.next = self.carry.q.val();
         }
-        self.counter_up.next = self.counter.q.val() + 1;
         self.next.next = self.counter_up.val();
         if self.does.val() && (self.kind.val() == 2) {
             match self.word.val().get_bits::<2>(12).index() {
@@ -240,8 +242,8 @@ impl Logic for Processor {
             self.skipped.d.next = false;
             self.counter.d.next = 0.into();
         }
-        self.program.read_address.next = self.next.val();
-        self.program.read_enable.next = !self.running.val() || (self.acts.q.val() && !self.holds.val());
+        self.instructions.read_address.next = self.next.val();
+        self.instructions.read_enable.next = !self.running.val() || (self.acts.q.val() && !self.holds.val());
 
         self.a.next = self.accumulator.q.val();
         self.x.next = self.index.q.val();

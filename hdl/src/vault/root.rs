@@ -6,7 +6,7 @@ use rust_hdl_widgets::prelude::*;
 /// Bits of the root.
 pub const ROOT_BITS: usize = 256;
 
-/// A ring of 32 bytes in flip-flops, turned byte by byte. `byte` is the only way out.
+/// A ring of 32 bytes in flip-flops, turned byte by byte. `first` is the only way out.
 #[derive(LogicBlock, Default)]
 pub struct RootKey {
     /// Clock.
@@ -20,7 +20,7 @@ pub struct RootKey {
     /// The first byte goes, a zero becomes the last. 32 times to forget the root.
     pub forget: Signal<In, Bit>,
     /// The first byte.
-    pub byte: Signal<Out, Bits<8>>,
+    pub first: Signal<Out, Bits<8>>,
     key: DFF<Bits<ROOT_BITS>>,
     last: Signal<Local, Bits<8>>,
     last_wide: Signal<Local, Bits<ROOT_BITS>>,
@@ -40,7 +40,7 @@ impl Logic for RootKey {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(self, clock, key);
-        self.byte.next = self.key.q.val().get_bits::<8>(0);
+        self.first.next = self.key.q.val().get_bits::<8>(0);
         self.last.next = 0.into();
         if self.load.val() {
             self.last.next = self.digest_byte.val();
