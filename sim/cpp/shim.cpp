@@ -95,7 +95,14 @@ struct twinseal_board {
         top->uart_rx = 1;
         top->eval();
     }
-    ~twinseal_board() { top->final(); }
+    ~twinseal_board() {
+        enter();
+        top->final();
+    }
+
+    // The runtime looks up the context of a board by thread, and finds that of the board the thread made or used last,
+    // which may be gone or another one.
+    void enter() { Verilated::threadContextp(&context); }
 };
 
 struct twinseal_run {
@@ -122,6 +129,7 @@ void twinseal_board_free(twinseal_board* board) { delete board; }
 // Also when the window of the first pair of rings begins: the caller then sets the steps of a new sample.
 void twinseal_board_run(twinseal_board* board, uint64_t max_clocks, uint64_t quiet_limit, const uint16_t* in,
                         size_t in_len, uint8_t* out, size_t out_len, twinseal_run* result) {
+    board->enter();
     Vtop& top = *board->top;
     Transmitter tx = board->to_board;
     Receiver rx = board->from_board;

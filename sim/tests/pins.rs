@@ -121,3 +121,16 @@ fn two_million_cycles_a_second() {
     let utilisation = runs[0].board_mb_per_s() / 0.3;
     assert!(utilisation > 0.9, "the line is idle {utilisation}");
 }
+
+/// Whichever thread has a board may use it and give it up, whatever became of the boards it was made beside.
+#[test]
+fn boards_outlive_the_boards_and_threads_they_were_made_beside() {
+    let mut first = SimBoard::new().unwrap();
+    drop(SimBoard::new().unwrap());
+    let mut second = std::thread::spawn(|| SimBoard::new().unwrap()).join().unwrap();
+    for board in [&mut first, &mut second] {
+        assert_eq!(read(board, register::IDENT), IDENT);
+    }
+    drop(first);
+    drop(second);
+}

@@ -246,7 +246,7 @@ enum Command {
         dir: Option<PathBuf>,
         /// With --dir, where it lies in the data folder of a node that is stopped: the board of that node, which sealed the master
         /// keys.
-        #[arg(long, global = true, requires = "dir")]
+        #[arg(long, global = true)]
         board: Option<String>,
         #[command(subcommand)]
         command: AuthorityCommand,
@@ -622,6 +622,10 @@ fn run(cli: Cli) -> Result<bool, Error> {
         Command::Authority { dir, board, command } => {
             let report = match dir {
                 Some(dir) => operate_folder(command, &dir, board.as_deref())?,
+                None if board.is_some() => {
+                    let reason = "--board goes with --dir; the daemon has its own board".into();
+                    return Err(Error::Config { reason });
+                }
                 None => operate_daemon(command, &client(&cli.url, &cli.token_file)?)?,
             };
             show(cli.json, &report, || report.to_string())
