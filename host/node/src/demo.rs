@@ -84,20 +84,17 @@ struct Demo<F> {
 
 impl<F: FnMut(&Step)> Demo<F> {
     async fn run(&mut self, options: &DemoOptions, data_dir: &Path) -> Result<(), Error> {
-        let elsewhere =
-            tempfile::tempdir().map_err(|e| Error::io("create", Path::new("a temporary folder"), e))?;
-        let mut registry = Authorities::open(&elsewhere.path().join("authorities"), AtRest::plain())?;
-        registry.init("registry", false, &mut crate::entropy::Rng(&*Provider::software().entropy))?;
+        let mut elsewhere = Elsewhere::new()?;
         let config = Config {
             data_dir: data_dir.to_owned(),
             board: options.board.clone(),
             engine: options.engine,
             recovery_policy: RECOVERY_POLICY.into(),
-            recovery_authorities: vec![elsewhere.path().join("authorities/registry/generation-1.pub")],
+            recovery_authorities: vec![elsewhere.at("authorities/registry/generation-1.pub")],
             ..Config::default()
         };
         // Meanwhile somebody else gets a board and enrols it.
-        let second = Second::start(second_node(&config, elsewhere.path()));
+        let second = Second::start(elsewhere.node(&config));
         let node = self.open(&config)?;
         self.vault(&node, data_dir)?;
         let mut upload = self.ingest(options)?;
@@ -118,7 +115,7 @@ impl<F: FnMut(&Step)> Demo<F> {
         self.time_and_revocation(&node, number).await?;
         self.threshold(&node)?;
         let second = second.join()?;
-        self.lose_the_board(node, second, config, &mut registry, elsewhere.path(), &upload, number).await
+        self.lose_the_board(node, second, config, &mut elsewhere, &upload, number).await
     }
 
     fn end(&mut self, step: Recorder) {
@@ -726,8 +723,7 @@ impl<F: FnMut(&Step)> Demo<F> {
         node: Node,
         second: Node,
         config: Config,
-        registry: &mut Authorities,
-        elsewhere: &Path,
+        elsewhere: &mut Elsewhere,
         upload: &Upload,
         number: RecordNumber,
     ) -> Result<(), Error> {
@@ -739,7 +735,7 @@ impl<F: FnMut(&Step)> Demo<F> {
         if in_vault {
             let stolen =
                 |board: &str| Config { board: board.into(), engine: EngineChoice::Auto, ..config.clone() };
-            let board = second_node(&config, elsewhere).board;
+            let board = elsewhere.node(&config).board;
             step.refused("the same folder with no board", Node::open(&stolen("none")), &["TSL-NOD-059"]);
             step.refused("the same folder with another board", Node::open(&stolen(&board)), &["TSL-NOD-060"]);
             step.refused(
@@ -758,7 +754,7 @@ impl<F: FnMut(&Step)> Demo<F> {
         );
 
         let mut kin = Reader::stranger(&*second.engines().provider().entropy)?;
-        let room = registry.get_mut("registry")?;
+        let room = elsewhere.authorities.get_mut("registry")?;
         kin.ask_of(room, "kin@registry")?;
         let alone = lost.open_record(number, &kin.keys)?;
         step.check(
@@ -969,14 +965,34 @@ impl Drop for Second {
     }
 }
 
-/// The node that the records go to when the first one's board is lost: with a virtual board of its own, or as the first
-/// without any.
-fn second_node(first: &Config, elsewhere: &Path) -> Config {
-    let board = match first.board.as_str() {
-        "none" => "none".into(),
-        _ => format!("sim:{}", elsewhere.join("second-chip").display()),
-    };
-    Config { data_dir: elsewhere.join("node"), board, engine: EngineChoice::Auto, ..first.clone() }
+/// Where the board is not: an authority of its own, and the node that the records go to.
+struct Elsewhere {
+    folder: tempfile::TempDir,
+    authorities: Authorities,
+}
+
+impl Elsewhere {
+    fn new() -> Result<Self, Error> {
+        let folder =
+            tempfile::tempdir().map_err(|e| Error::io("create", Path::new("a temporary folder"), e))?;
+        let mut authorities = Authorities::open(&folder.path().join("authorities"), AtRest::plain())?;
+        authorities.init("registry", false, &mut crate::entropy::Rng(&*Provider::software().entropy))?;
+        Ok(Self { folder, authorities })
+    }
+
+    fn at(&self, path: &str) -> PathBuf {
+        self.folder.path().join(path)
+    }
+
+    /// With a virtual board of its own, or as the first node without any.
+    fn node(&self, first: &Config) -> Config {
+        let board = match first.board.as_str() {
+            "none" => "none".into(),
+            _ => format!("sim:{}", self.at("second-chip").display()),
+        };
+        // Its keys come from the board all the same.
+        Config { data_dir: self.at("node"), board, engine: EngineChoice::Software, ..first.clone() }
+    }
 }
 
 /// Somebody with an identity of their own, and what the node's authorities gave them.

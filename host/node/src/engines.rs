@@ -94,10 +94,20 @@ impl Engines {
                 .map(|(_, name)| (*name).to_owned())
                 .collect(),
             root: self.root(),
-            entropy: self.provider.entropy.engine().into(),
+            entropy: self.entropy(),
             recovery_policy,
             warnings,
         }
+    }
+
+    /// Where random bytes come from, and why.
+    fn entropy(&self) -> String {
+        let planned = self
+            .planner
+            .explain()
+            .into_iter()
+            .find_map(|line| line.strip_prefix("entropy: ").map(str::to_owned));
+        planned.unwrap_or_else(|| self.provider.entropy.engine().into())
     }
 
     /// The vault's answer to `challenge`: HMAC-SHA-256 under the root of build id and challenge.

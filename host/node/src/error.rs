@@ -409,7 +409,7 @@ pub enum Error {
     },
     /// Helper data of another board.
     #[error(
-        "{board} refuses {path}: the keys here grow in another board, or the helper data were altered; plug in the board they were made with, or restore them from their backup; if the board is lost, follow docs/recovery.md in a new folder"
+        "{board} refuses {path}: the keys here grow in another board, or the helper data were altered; plug in the board they were made with, or restore them from their backup (after eight refusals switch the board off and on); if the board is lost, follow docs/recovery.md in a new folder"
     )]
     WrongBoard {
         /// The board that refused.

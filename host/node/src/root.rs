@@ -116,10 +116,10 @@ fn virtual_board(silicon: &Path, dir: &Path) -> Result<Box<dyn Link>, Error> {
         if let Some(parent) = silicon.parent().filter(|p| !p.as_os_str().is_empty()) {
             folder::create_private(parent)?;
         }
-        match Silicon::from_file(silicon) {
-            // Somebody else has made it at the same time.
-            Err(_) if silicon.exists() => {}
-            made => drop(made?),
+        let made = Silicon::from_file(silicon);
+        // Somebody else may have made it at the same time.
+        if !silicon.exists() {
+            made?;
         }
     }
     // Whoever can read the chip has every key that grows in it.

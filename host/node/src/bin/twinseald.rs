@@ -11,7 +11,7 @@ use std::time::Duration;
 use clap::Parser;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing::{error, info};
+use tracing::{error, info, warn};
 use twinseal_node::config::{Config, EngineChoice};
 use twinseal_node::node::Node;
 use twinseal_node::{Error, api};
@@ -108,6 +108,9 @@ fn serve(config: Config) -> Result<(), Error> {
         info!(%address, data_dir = %config.data_dir.display(), board = %config.board, "serving");
         for line in node.engine_lines() {
             info!("{line}");
+        }
+        for warning in node.board_status().warnings {
+            warn!("{warning}");
         }
         let router = api::router(node.clone(), tokens, config.max_body_bytes);
         let (stop, stopped) = tokio::sync::watch::channel(false);
