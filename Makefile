@@ -5,12 +5,13 @@
 #   make bench                 figures: simulated board, engines, encryption, prediction
 #   make bench-gateware        size and speed of the SHA-256 core; PEER=.../src/rtl of secworks/sha256 to compare with
 #   make bench-abe             encryption beside other implementations: docs/benchmarks/abe
-#   make bitstream BOARD=hx8k  gateware to image; fails on missed timing
+#   make bitstream             gateware to images, of one board with BOARD=hx8k; fails on missed timing and unlike rings
 #   make fuzz SECONDS=60       every fuzz target of the encryption crate for so long
 #   make ct SAMPLES=100000     whether operations on secrets take the same time
 #   make lint                  formatting, clippy, docs, gateware lint, licences
 
-BOARD ?= hx8k
+# A board of boards.toml; empty for all that have a device.
+BOARD ?=
 CARGO ?= cargo
 DEMO_FLAGS ?=
 PEER ?=
@@ -40,7 +41,7 @@ bench:
 	@packaging/setup.sh test
 	$(CARGO) build $(R) --workspace --examples --bins
 	$(CARGO) run $(R) -p twinseal-sim --bin twinseal-simboard -- --bench
-	$(CARGO) run $(R) -p twinseal-hdl -- report --board $(BOARD)
+	$(CARGO) run $(R) -p twinseal-hdl -- report $(if $(BOARD),--board $(BOARD))
 	$(CARGO) run $(R) -p twinseal-abe-peers --example bench -- --quick
 	$(CARGO) run $(R) -p twinseal-twin --example compare -- $(CGM_FOLDER)
 
@@ -57,7 +58,7 @@ bench-abe:
 
 bitstream:
 	@packaging/setup.sh bitstream
-	$(CARGO) run $(R) -p twinseal-hdl -- bitstream --board $(BOARD)
+	$(CARGO) run $(R) -p twinseal-hdl -- bitstream $(if $(BOARD),--board $(BOARD))
 
 # Findings go to host/abe/fuzz/artifacts, what is learnt to host/abe/fuzz/target/corpus; the seeds stay as they are.
 SECONDS ?= 60

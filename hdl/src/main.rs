@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 use twinseal_hdl::engine::CLOCKS_PER_BLOCK;
 use twinseal_hdl::flow::{bench, checkout, document, manifest};
 use twinseal_hdl::golden::sha256::BLOCK_BYTES;
+use twinseal_hdl::top::boards;
 use twinseal_hdl::{Error, lint, top};
 
 #[derive(Parser)]
@@ -27,20 +28,20 @@ enum Command {
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
     },
-    /// Build bitstreams/BOARD.bin and its entry in bitstreams/manifest.toml; fails on missed timing
+    /// Build bitstreams/BOARD.bin and its entry in bitstreams/manifest.toml; fails on missed timing and on rings that differ
     Bitstream {
-        /// A name from boards.toml
+        /// A name from boards.toml; every board with a device if none is given
         #[arg(long)]
-        board: String,
+        board: Option<String>,
         /// Build nothing: compare image, manifest and gateware
         #[arg(long)]
         check: bool,
     },
     /// Print size and speed of the built image of a board
     Report {
-        /// A name from boards.toml
+        /// A name from boards.toml; every board with a device if none is given
         #[arg(long)]
-        board: String,
+        board: Option<String>,
     },
     /// Print size and speed of the SHA-256 core on every device, three seeds each
     BenchGateware {
@@ -61,8 +62,8 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Args::parse().command {
         Command::Verilog { board, out } => write_verilog(&board, &out),
-        Command::Bitstream { board, check } => bitstream(&board, check),
-        Command::Report { board } => report(&board),
+        Command::Bitstream { board, check } => each(board, |board| bitstream(board, check)),
+        Command::Report { board } => each(board, report),
         Command::BenchGateware { peer } => bench::bench(peer.as_deref(), &checkout().join("build/bench")),
         Command::Lint => lint_all(),
         Command::Docs { check: false } => document::write(&checkout()),
@@ -74,6 +75,14 @@ fn main() -> ExitCode {
             eprintln!("{}: {error}", error.code());
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Does it for the board, or for every board with a device.
+fn each(board: Option<String>, act: impl Fn(&str) -> Result<(), Error>) -> Result<(), Error> {
+    match board {
+        Some(board) => act(&board),
+        None => boards::with_device()?.iter().try_for_each(|board| act(board)),
     }
 }
 
@@ -95,6 +104,9 @@ fn report(board: &str) -> Result<(), Error> {
     let entry = manifest::check(board, &checkout().join("bitstreams"))?;
     let mb_per_s = |mhz: f64| mhz * BLOCK_BYTES as f64 / CLOCKS_PER_BLOCK as f64;
     println!("{board}: {}", entry.usage);
+    if let Some(rings) = entry.rings {
+        println!("  {rings}");
+    }
     println!(
         "  SHA-256: {CLOCKS_PER_BLOCK} clocks per block of {BLOCK_BYTES} bytes, {:.1} MB/s at {} MHz, {:.1} MB/s at {:.2} MHz",
         mb_per_s(entry.usage.target_mhz),

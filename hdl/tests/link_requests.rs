@@ -1,10 +1,13 @@
-//! The whole link with a model of the hashing engine behind it, as slow as it pleases, against the golden board.
+//! The whole link with models of the hashing engine and the vault behind it, as slow as they please, against the golden
+//! board.
 
 mod link_bench;
 
 use std::collections::VecDeque;
 
-use link_bench::{LineIn, LineOut, Rng, encoded, fall, random_request, rise, spoil, verilated};
+use link_bench::{
+    LineIn, LineOut, Rng, encoded, fall, random_request, random_vault_request, rise, settle, spoil, verilated,
+};
 use rust_hdl_core::prelude::*;
 use twinseal_hdl::cosim::Trace;
 use twinseal_hdl::engine::command;
@@ -14,7 +17,7 @@ use twinseal_hdl::golden::sha256::Sha256;
 use twinseal_hdl::link::Link;
 use twinseal_hdl::link::registers::Identity;
 use twinseal_wire::{
-    self as wire, Frame, MAX_IN_FLIGHT, RX_BUFFER_BYTES, engines, hash_flags, opcode, register,
+    self as wire, Frame, MAX_IN_FLIGHT, RESPONSE_BIT, RX_BUFFER_BYTES, hash_flags, opcode, register, status,
 };
 
 const TREE_DEPTH: u32 = 2;
@@ -22,8 +25,7 @@ const TREE_DEPTH: u32 = 2;
 const SLOW: usize = 400;
 
 fn options() -> Options {
-    let engines = engines::SHA256 | engines::MERKLE;
-    Options { build_id: 0xB111_D1D0, engines, tree_depth: TREE_DEPTH, ..Options::default() }
+    Options { build_id: 0xB111_D1D0, tree_depth: TREE_DEPTH, ..Options::default() }
 }
 
 /// The hashing engine by its interface, with random delays.
@@ -31,7 +33,8 @@ struct Engine {
     message: Option<Sha256>,
     tree: Merkle,
     digest: [u8; 32],
-    digest_byte: u8,
+    /// What is shown in this clock, and in the next.
+    digest_bytes: [u8; 2],
     refused: bool,
     full: bool,
     /// Clocks until ready.
@@ -41,7 +44,15 @@ struct Engine {
 impl Engine {
     fn new() -> Self {
         let tree = Merkle::new(TREE_DEPTH);
-        Self { message: None, tree, digest: [0; 32], digest_byte: 0, refused: false, full: false, busy: 0 }
+        Self {
+            message: None,
+            tree,
+            digest: [0; 32],
+            digest_bytes: [0; 2],
+            refused: false,
+            full: false,
+            busy: 0,
+        }
     }
 
     fn act(&mut self, result: Result<(), Refusal>) {
@@ -81,10 +92,90 @@ impl Engine {
     }
 }
 
+/// A request the vault must get, and what it answers.
+struct Script {
+    request: u8,
+    payload: Vec<u8>,
+    status: u8,
+    reply: Vec<u8>,
+}
+
+/// The vault by its interface, with random delays. It takes as much of the payload as it likes, and answers what it was
+/// told to.
+#[derive(Default)]
+struct Vault {
+    scripts: VecDeque<Script>,
+    /// Bytes of the payload still to be taken, of which some are left to the dispatcher; the reply.
+    open: Option<(VecDeque<u8>, usize, VecDeque<u8>, u8)>,
+    answered: bool,
+    /// Clocks until it does the next thing.
+    waits: usize,
+    /// Carried out.
+    done: usize,
+}
+
+impl Vault {
+    fn drive<const T: usize>(&self, uut: &mut Link<T>) {
+        uut.vault_busy.next = self.open.is_some();
+        uut.vault_answered.next = self.answered;
+        uut.vault_pop.next = false;
+        // Nothing is promised of what is not valid.
+        let (mut status, mut length, mut reply, mut valid) = (0xA5, 0x5A, 0x77, false);
+        if let (Some((_, _, bytes, code)), true) = (&self.open, self.answered) {
+            (status, length) = (*code, bytes.len() as u8);
+            valid = self.waits == 0 && !bytes.is_empty();
+            if let (Some(byte), true) = (bytes.front(), valid) {
+                reply = *byte;
+            }
+        }
+        uut.vault_status.next = u64::from(status).into();
+        uut.vault_reply_length.next = u64::from(length).into();
+        uut.vault_reply.next = u64::from(reply).into();
+        uut.vault_reply_valid.next = valid;
+    }
+
+    /// What it does at the rising edge, and, if it pops, before.
+    fn act<const T: usize>(&mut self, uut: &mut Link<T>, rng: &mut Rng, slow: usize) {
+        if uut.vault_start.val() {
+            assert!(self.open.is_none(), "started while busy");
+            let script = self.scripts.pop_front().expect("a request the golden board carries out");
+            assert_eq!(uut.vault_request.val().index(), usize::from(script.request));
+            assert_eq!(uut.vault_length.val().index(), script.payload.len());
+            let takes =
+                if rng.one_in(3) { rng.below(script.payload.len() + 1) } else { script.payload.len() };
+            self.open = Some((script.payload.into(), takes, script.reply.into(), script.status));
+            self.waits = rng.below(slow);
+            return;
+        }
+        let Some((payload, takes, reply, _)) = &mut self.open else { return };
+        if self.waits > 0 {
+            self.waits -= 1;
+        } else if *takes > 0 {
+            if uut.vault_data_available.val() {
+                assert_eq!(Some(uut.vault_data.val().index() as u8), payload.pop_front());
+                uut.vault_pop.next = true;
+                *takes -= 1;
+                self.waits = rng.below(3);
+            }
+        } else if !self.answered {
+            self.answered = true;
+            self.waits = rng.below(slow);
+        } else if uut.vault_reply_taken.val() {
+            assert!(reply.pop_front().is_some());
+            self.waits = rng.below(20);
+        } else if reply.is_empty() {
+            self.open = None;
+            self.answered = false;
+            self.done += 1;
+        }
+    }
+}
+
 struct Bench<const T: usize> {
     uut: Link<T>,
     trace: Option<Trace>,
     engine: Engine,
+    vault: Vault,
     out: LineOut,
     back: LineIn,
     rng: Rng,
@@ -103,6 +194,7 @@ impl<const T: usize> Bench<T> {
             uut,
             trace: None,
             engine: Engine::new(),
+            vault: Vault::default(),
             out,
             back: LineIn::new(clocks_per_bit),
             rng: Rng(77),
@@ -118,14 +210,19 @@ impl<const T: usize> Bench<T> {
         self.uut.engine_refused.next = self.engine.refused;
         self.uut.engine_full.next = self.engine.full;
         // A digest is not promised while the engine is busy.
-        let digest_byte = if ready { self.engine.digest_byte } else { 0xDB };
+        let digest_byte = if ready { self.engine.digest_bytes[0] } else { 0xDB };
         self.uut.engine_digest_byte.next = u64::from(digest_byte).into();
+        self.vault.drive(&mut self.uut);
         fall!(self.uut);
-        self.engine.digest_byte = self.engine.digest[self.uut.engine_digest_index.val().index()];
+        self.vault.act(&mut self.uut, &mut self.rng, self.slow);
+        settle(&mut self.uut);
+        let next = self.engine.digest[self.uut.engine_digest_index.val().index()];
+        self.engine.digest_bytes = [self.engine.digest_bytes[1], next];
         self.engine.busy = self.engine.busy.saturating_sub(1);
         if ready {
             let (command, data) = (self.uut.engine_command_valid.val(), self.uut.engine_data_valid.val());
             assert!(!(command && data));
+            assert!(!(command || data) || self.vault.open.is_none(), "the engine is the vault's");
             if command || data {
                 self.engine.busy = self.rng.below(self.slow);
             }
@@ -144,6 +241,37 @@ impl<const T: usize> Bench<T> {
     }
 }
 
+/// What the vault has to do with a line that the golden board answers so, if anything.
+fn script(line: &[u8], answer: &[u8]) -> Option<Script> {
+    const ITS_OWN: [u8; 6] = [
+        status::OK,
+        status::REFUSED,
+        status::CLOSED,
+        status::RING_FAULT,
+        status::NOT_PERMITTED,
+        status::ENTROPY_FAULT,
+    ];
+    let mut decoder = wire::Decoder::new();
+    let (mut response, mut request) = (None, None);
+    for &byte in answer {
+        if let Some(Ok(frame)) = decoder.push(byte) {
+            response = Some((frame.opcode, frame.status, frame.payload.to_vec()));
+        }
+    }
+    let (code, status, reply) = response?;
+    let code = code & !RESPONSE_BIT;
+    if !(opcode::VAULT_ENROL..=opcode::ENTROPY).contains(&code) || !ITS_OWN.contains(&status) {
+        return None;
+    }
+    for &byte in line {
+        // A spoilt line may hold a second delimiter.
+        if let (Some(Ok(frame)), None) = (decoder.push(byte), &request) {
+            request = Some(frame.payload.to_vec());
+        }
+    }
+    Some(Script { request: code & 7, payload: request?, status, reply })
+}
+
 /// Plays the host: sends as fast as the rule of `RX_BUFFER_BYTES` and `MAX_IN_FLIGHT` lets it, compares every byte.
 /// Returns the most requests that were in flight.
 fn converse<const T: usize>(clocks_per_bit: usize, slow: usize, requests: usize, max_data: usize) -> usize {
@@ -159,7 +287,11 @@ fn converse<const T: usize>(clocks_per_bit: usize, slow: usize, requests: usize,
     let mut quiet = 0;
     while left > 0 || !expected.is_empty() || quiet < 100 * clocks_per_bit {
         if left > 0 && bench.out.done() {
-            let mut line = random_request(&mut rng, max_data);
+            let mut line = if rng.one_in(4) {
+                random_vault_request(&mut rng)
+            } else {
+                random_request(&mut rng, max_data)
+            };
             let occupied: usize = in_flight.iter().sum();
             if in_flight.len() < MAX_IN_FLIGHT && occupied + line.len() <= RX_BUFFER_BYTES {
                 left -= 1;
@@ -170,7 +302,9 @@ fn converse<const T: usize>(clocks_per_bit: usize, slow: usize, requests: usize,
                     bench.out.send(byte);
                     golden.push(byte);
                 }
-                while let Some(byte) = golden.pop() {
+                let answer: Vec<u8> = std::iter::from_fn(|| golden.pop()).collect();
+                bench.vault.scripts.extend(script(&line, &answer));
+                for byte in answer {
                     expected.push_back(byte);
                     if byte == wire::DELIMITER {
                         in_flight.push_back(line.len());
@@ -189,6 +323,11 @@ fn converse<const T: usize>(clocks_per_bit: usize, slow: usize, requests: usize,
             }
         }
     }
+    assert!(
+        bench.vault.done > requests / 10 && bench.vault.scripts.is_empty(),
+        "{} for the vault",
+        bench.vault.done
+    );
     if let Some(trace) = &bench.trace {
         verilated("link", &bench.uut, trace);
     }
@@ -197,18 +336,18 @@ fn converse<const T: usize>(clocks_per_bit: usize, slow: usize, requests: usize,
 
 #[test]
 fn a_fast_engine() {
-    converse::<2>(4, 3, 60, 30);
+    converse::<2>(4, 3, 120, 30);
 }
 
 #[test]
 fn a_slow_engine_with_requests_in_flight() {
-    let most = converse::<2>(4, SLOW, 60, 40);
+    let most = converse::<2>(4, SLOW, 90, 40);
     assert!(most >= 4, "only {most} in flight");
 }
 
 #[test]
 fn at_115200_baud() {
-    converse::<7>(104, 20, 6, 8);
+    converse::<7>(104, 20, 8, 8);
 }
 
 /// Answers of `line`: tag, status and payload.

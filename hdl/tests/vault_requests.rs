@@ -55,7 +55,10 @@ impl Pair {
         let opened = self.vault.open(&Helper::decode(helper.try_into().unwrap()), &reading).is_ok();
         let answer = self.board.ask(opcode::VAULT_OPEN, helper);
         let expected = if opened { status::OK } else { status::REFUSED };
-        assert_eq!((answer.status, answer.reply.len(), answer.samples), (expected, 0, RECONSTRUCTION_SAMPLES));
+        assert_eq!(
+            (answer.status, answer.reply.len(), answer.samples),
+            (expected, 0, RECONSTRUCTION_SAMPLES)
+        );
         (opened, answer.clocks)
     }
 

@@ -96,13 +96,13 @@ struct twinseal_board {
         top->eval();
     }
     ~twinseal_board() {
-        enter();
+        claim();
         top->final();
+        // Before the context, which its scopes are taken out of.
+        top.reset();
     }
-
-    // The runtime looks up the context of a board by thread, and finds that of the board the thread made or used last,
-    // which may be gone or another one.
-    void enter() { Verilated::threadContextp(&context); }
+    // Verilator finds the context by thread: this one may have made, or freed, other boards since.
+    void claim() { Verilated::threadContextp(&context); }
 };
 
 struct twinseal_run {
@@ -129,7 +129,7 @@ void twinseal_board_free(twinseal_board* board) { delete board; }
 // Also when the window of the first pair of rings begins: the caller then sets the steps of a new sample.
 void twinseal_board_run(twinseal_board* board, uint64_t max_clocks, uint64_t quiet_limit, const uint16_t* in,
                         size_t in_len, uint8_t* out, size_t out_len, twinseal_run* result) {
-    board->enter();
+    board->claim();
     Vtop& top = *board->top;
     Transmitter tx = board->to_board;
     Receiver rx = board->from_board;

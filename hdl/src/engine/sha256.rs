@@ -202,7 +202,6 @@ pub struct Sha256Core {
     keep_delta: DFF<Bit>,
     store_e: DFF<Bit>,
     store_a: DFF<Bit>,
-    store_f: DFF<Bit>,
     store_b: DFF<Bit>,
 
     // Blocks and schedule; W(t) is in slot t mod 16.
@@ -250,8 +249,7 @@ pub struct Sha256Core {
     word_e: Signal<Local, Bits<2>>,
     word_a: Signal<Local, Bits<3>>,
     digest_word: Signal<Local, Bits<2>>,
-    digest_word_wide: Signal<Local, Bits<3>>,
-    digest_word_not: Signal<Local, Bits<3>>,
+    digest_word_a: Signal<Local, Bits<3>>,
     bank_e: Signal<Local, Bits<7>>,
     bank_a: Signal<Local, Bits<8>>,
     word_e_wide: Signal<Local, Bits<7>>,
@@ -360,7 +358,6 @@ impl Sha256Core {
             keep_delta: Default::default(),
             store_e: Default::default(),
             store_a: Default::default(),
-            store_f: Default::default(),
             store_b: Default::default(),
             pages: Default::default(),
             page_wide: Default::default(),
@@ -403,8 +400,7 @@ impl Sha256Core {
             word_e: Default::default(),
             word_a: Default::default(),
             digest_word: Default::default(),
-            digest_word_wide: Default::default(),
-            digest_word_not: Default::default(),
+            digest_word_a: Default::default(),
             bank_e: Default::default(),
             bank_a: Default::default(),
             word_e_wide: Default::default(),
@@ -496,7 +492,7 @@ impl Logic for Sha256Core {
     fn update(&mut self) {
         dff_setup!(self, clock, running, draining, step, led_in, from_initial, outer_block, page_now);
         dff_setup!(self, clock, clear_kw, clear_e, clear_a, add_s, add_f, add_d, add_b, add_delta);
-        dff_setup!(self, clock, keep_delta, store_e, store_a, store_f, store_b);
+        dff_setup!(self, clock, keep_delta, store_e, store_a, store_b);
         dff_setup!(self, clock, message1, message2, message3, message4, w16, old, partial, w1, w2, kw);
         dff_setup!(self, clock, constants_late, half_e_late, half_a_late);
         dff_setup!(self, clock, digest_low, digest_in_e, digest_low_late, digest_in_e_late, digest8_last);
@@ -537,16 +533,16 @@ impl Logic for Sha256Core {
         self.clear_kw.d.next = self.leads_in.val() || (self.led_in.q.val() && (self.step.q.val() < 4));
         self.clear_e.d.next = self.leads_in.val() || (self.led_in.q.val() && (self.step.q.val() < 6));
         self.clear_a.d.next = self.leads_in.val() || (self.led_in.q.val() && (self.step.q.val() < 7));
+        // One window of four steps and one step, and the same later.
         self.add_s.d.next = (self.step.q.val() >= 3) && (self.step.q.val() < 7);
-        self.add_f.d.next = self.step.q.val() == 6;
-        self.add_d.d.next = (self.step.q.val() >= 4) && (self.step.q.val() < 8);
-        self.add_b.d.next = self.step.q.val() == 7;
+        self.add_d.d.next = self.add_s.q.val();
+        self.store_e.d.next = self.add_d.q.val();
+        self.store_a.d.next = self.store_e.q.val();
         self.add_delta.d.next = (self.step.q.val() == 5) && !self.from_initial.q.val();
-        self.keep_delta.d.next = self.step.q.val() == 9;
-        self.store_e.d.next = (self.step.q.val() >= 5) && (self.step.q.val() < 9);
-        self.store_a.d.next = (self.step.q.val() >= 6) && (self.step.q.val() < 10);
-        self.store_f.d.next = self.step.q.val() == 7;
-        self.store_b.d.next = self.step.q.val() == 8;
+        self.add_f.d.next = self.step.q.val() == 6;
+        self.add_b.d.next = self.add_f.q.val();
+        self.store_b.d.next = self.add_b.q.val();
+        self.keep_delta.d.next = self.store_b.q.val();
 
         // Blocks.
         self.page_wide.next = bit_cast::<7, 3>(self.page.val()) << 4;
@@ -628,8 +624,12 @@ impl Logic for Sha256Core {
 
         // Hash values: read for the additions at steps 4 to 8, or byte by byte while idle.
         self.digest_word.next = self.digest_index.val().get_bits::<2>(2);
-        self.digest_word_wide.next = bit_cast::<3, 2>(self.digest_word.val());
-        self.digest_word_not.next = !self.digest_word_wide.val();
+        match self.digest_word.val().index() {
+            0 => self.digest_word_a.next = 0.into(),
+            1 => self.digest_word_a.next = 7.into(),
+            2 => self.digest_word_a.next = 6.into(),
+            _ => self.digest_word_a.next = 5.into(),
+        }
         self.bank.next = self.slot.val();
         self.word_e.next = self.step_ahead.val().get_bits::<2>(0);
         self.word_a.next = self.step_ahead.val().get_bits::<3>(0);
@@ -639,7 +639,7 @@ impl Logic for Sha256Core {
         if !self.running.q.val() {
             self.bank.next = self.digest_slot.val();
             self.word_e.next = !self.digest_word.val();
-            self.word_a.next = self.digest_word_not.val() + 1;
+            self.word_a.next = self.digest_word_a.val();
         }
         self.bank_e.next = bit_cast::<7, 5>(self.bank.val()) << 2;
         self.bank_a.next = bit_cast::<8, 5>(self.bank.val()) << 3;
@@ -650,7 +650,7 @@ impl Logic for Sha256Core {
         self.half_a.read_address.next = self.bank_a.val() | self.word_a_wide.val();
         self.half_a.read_enable.next = true;
         self.copy_f.read_address.next = self.bank.val();
-        self.copy_f.read_enable.next = !self.store_f.q.val();
+        self.copy_f.read_enable.next = !self.add_b.q.val();
         self.copy_b.read_address.next = self.bank.val();
         self.copy_b.read_enable.next = !self.store_b.q.val();
 
@@ -669,7 +669,7 @@ impl Logic for Sha256Core {
         self.half_a.write_enable.next = self.store_a.q.val();
         self.copy_f.write_address.next = self.slot.val();
         self.copy_f.write_data.next = self.s.q.val();
-        self.copy_f.write_enable.next = self.store_f.q.val();
+        self.copy_f.write_enable.next = self.add_b.q.val();
         self.copy_b.write_address.next = self.slot.val();
         self.copy_b.write_data.next = self.d.q.val();
         self.copy_b.write_enable.next = self.store_b.q.val();

@@ -76,6 +76,12 @@ pub fn all() -> Result<BTreeMap<String, Board>, Error> {
     toml::from_str(BOARDS).map_err(|e| Error::BoardsFile(e.to_string()))
 }
 
+/// The names of the boards that have a device, and so a bitstream.
+pub fn with_device() -> Result<Vec<String>, Error> {
+    let boards = all()?.into_iter().filter(|(_, board)| board.device.is_some());
+    Ok(boards.map(|(name, _)| name).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

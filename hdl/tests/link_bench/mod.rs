@@ -6,6 +6,7 @@ use twinseal_hdl::Error;
 use twinseal_hdl::cosim::Trace;
 use twinseal_wire::{
     self as wire, Frame, MAX_ENCODED_BYTES, MAX_RESPONSE_BYTES, hash_flags, merkle_flags, opcode, register,
+    vault,
 };
 
 /// Passes in which a circuit must settle.
@@ -268,6 +269,33 @@ pub(crate) fn random_request(rng: &mut Rng, max_data: usize) -> Vec<u8> {
     }
     let status = if rng.one_in(8) { rng.next() as u8 } else { 0 };
     encoded(&Frame { version, tag: rng.next() as u8, opcode: code, status, payload: &payload })
+}
+
+/// One request to the vault, mostly of the right length; helper data among them that no board made.
+pub(crate) fn random_vault_request(rng: &mut Rng) -> Vec<u8> {
+    let code = rng.pick(&[
+        opcode::VAULT_ENROL,
+        opcode::VAULT_OPEN,
+        opcode::VAULT_CLOSE,
+        opcode::VAULT_DERIVE,
+        opcode::VAULT_DERIVE,
+        opcode::VAULT_ATTEST,
+        opcode::ENTROPY,
+    ]);
+    let mut len = match code {
+        opcode::VAULT_OPEN => vault::HELPER_BYTES,
+        opcode::VAULT_DERIVE => rng.below(vault::MAX_LABEL_BYTES + 1),
+        opcode::VAULT_ATTEST => vault::CHALLENGE_BYTES,
+        _ => 0,
+    };
+    match rng.below(16) {
+        0 => len += 1,
+        1 => len = len.saturating_sub(1),
+        2 => len = vault::MAX_LABEL_BYTES + 1,
+        3 => len |= 0x100,
+        _ => {}
+    }
+    encoded(&Frame::request(rng.next() as u8, code, &rng.bytes(len)))
 }
 
 /// Spoils a line in one of the ways lines are spoilt: cut, a bit flipped, a byte lost, garbage.

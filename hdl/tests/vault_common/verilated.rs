@@ -48,7 +48,16 @@ impl Model {
         tool::write(&dir.join("main.cpp"), include_str!("main.cpp"))?;
         tool::run(
             Command::new("verilator")
-                .args(["--cc", "--exe", "--build", "-O3", "--savable", "-Wno-fatal", "-Wno-lint", "-Wno-style"])
+                .args([
+                    "--cc",
+                    "--exe",
+                    "--build",
+                    "-O3",
+                    "--savable",
+                    "-Wno-fatal",
+                    "-Wno-lint",
+                    "-Wno-style",
+                ])
                 .args(["-MAKEFLAGS", "OPT_FAST=-O2 OPT_SLOW=-O0 OPT_GLOBAL=-O0"])
                 .args(["--prefix", "Vboard", "--top-module", "top", "--Mdir", "obj", "-o", "board"])
                 .args(["board.v", "main.cpp"])
