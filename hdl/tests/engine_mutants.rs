@@ -11,7 +11,7 @@ use twinseal_hdl::golden::merkle::tree_head;
 use twinseal_hdl::golden::sha256::sha256;
 
 /// What is wrong, the text of the Verilog and what stands there instead.
-const DEFECTS: [(&str, &str, &str); 8] = [
+const DEFECTS: [(&str, &str, &str); 11] = [
     ("a round constant with one bit flipped", "= 32'h428a2f98;", "= 32'h428a2f99;"),
     ("H4 not taken off a again", "delta_sum = b$q - g;", "delta_sum = b$q;"),
     (
@@ -27,6 +27,13 @@ const DEFECTS: [(&str, &str, &str); 8] = [
         "a length that counts padding",
         "if (push && last_byte && in_text) begin",
         "if (push && last_byte) begin",
+    ),
+    ("subtrees of unlike height merged", "|used$q && (~tree_open$q || same_height)", "|used$q"),
+    ("a block counted as 256 bits", "addend = 32'h2;", "addend = 32'h1;"),
+    (
+        "the right child read from the left one's slot",
+        "core$digest_slot = used_next;",
+        "core$digest_slot = used$q;",
     ),
 ];
 

@@ -2,7 +2,7 @@
 //! loops alike.
 #![allow(clippy::unwrap_used)] // in helpers too: this is all test code
 
-use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -10,7 +10,10 @@ use rust_hdl_core::prelude::*;
 use twinseal_hdl::Error;
 use twinseal_hdl::cosim::Cosim;
 use twinseal_hdl::engine::Rings;
-use twinseal_hdl::engine::rings::{HX8K, Place, RINGS, UP5K};
+use twinseal_hdl::engine::rings::{HX8K, RINGS};
+use twinseal_hdl::engine::rings_ecp5::LFE5U_85F;
+use twinseal_hdl::flow::rings::{Device as RoutedOn, route};
+use twinseal_hdl::flow::tool;
 use twinseal_puf::reading::count;
 use twinseal_puf::silicon::{Chip, Device, ROOM};
 
@@ -47,102 +50,131 @@ fn counts_are_those_of_the_golden_model() {
     }
 }
 
-/// Logic cells of the array at most.
-const CELLS: u64 = 1_880;
-/// Cells of the pins around it: a flip-flop for each of 42 bits, and one for the choice between loading and shifting.
-const CELLS_OF_PINS: u64 = 43;
+/// LUTs and flip-flops of both devices, with delays, so that rings run. A LUT whose output hangs on no unknown input has a
+/// known output: otherwise no ring would ever be known to stand.
+const PRIMITIVES: &str = "
+`timescale 1ps/1ps
+module lut(output o, input [15:0] table_, input a, b, c, d);
+   wire [7:0] s3 = d ? table_[15:8] : table_[7:0];
+   wire [3:0] s2 = c ? s3[7:4] : s3[3:0];
+   wire [1:0] s1 = b ? s2[3:2] : s2[1:0];
+   assign #500 o = a ? s1[1] : s1[0];
+endmodule
+module SB_LUT4(output O, input I0, I1, I2, I3);
+   parameter [15:0] LUT_INIT = 0;
+   lut l(O, LUT_INIT, I0, I1, I2, I3);
+endmodule
+module LUT4(output Z, input A, B, C, D);
+   parameter [15:0] INIT = 0;
+   lut l(Z, INIT, A, B, C, D);
+endmodule
+module SB_DFF(output reg Q, input C, D);
+   initial Q = 0;
+   always @(posedge C) Q <= D;
+endmodule
+";
 
-/// Synthesis leaves every ring, and routing gives every loop the same wires: what differs from ring to ring is silicon. A
-/// counter has a third of the rings' frequency to spare; `lut_ps` is the delay of a LUT.
-fn all_loops_are_alike(device: &str, package: &str, place: Place, lut_ps: f64) {
-    let mut uut = Rings::placed(place);
-    uut.connect_all();
-    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("rings_{device}"));
+/// In timed simulation: a pair runs both of its rings and no other, and the counters have every edge of theirs. `ring` gives
+/// the output of a ring in the array's Verilog.
+fn every_pair_runs_and_is_counted(name: &str, mut array: Rings, ring: fn(usize) -> String) {
+    array.connect_all();
+    let verilog = generate_verilog(&array);
+    let mut module = String::new();
+    for (at, part) in verilog.split("(* blackbox *)").enumerate() {
+        module += if at == 0 { part } else { part.split_once("endmodule").unwrap().1 };
+    }
+    let mut bench = format!("{PRIMITIVES}\n{module}\nmodule bench;\ninteger n [0:{}];\n", RINGS - 1);
+    for number in 0..RINGS {
+        writeln!(bench, "always @(posedge t.{}) n[{number}] = n[{number}] + 1;", ring(number)).unwrap();
+    }
+    bench += "
+reg clock = 0;
+always #9000 clock = ~clock;
+reg [7:0] pair = 0;
+reg run = 0, clear = 0;
+wire [15:0] first, second;
+top t(.clock(clock), .pair(pair), .run(run), .clear(clear), .first(first), .second(second));
+integer i, j, bad = 0, edges = 0;
+initial begin
+   for (j = 0; j < 256; j = j + 1) begin
+      @(negedge clock); pair = (j * 101 + 3) % 256; clear = 1;
+      @(negedge clock); clear = 0;
+      for (i = 0; i < 512; i = i + 1) n[i] = 0;
+      @(negedge clock); run = 1;
+      repeat (2 + j % 3) @(negedge clock);
+      run = 0;
+      @(negedge clock); @(negedge clock);
+      for (i = 0; i < 512; i = i + 1) if ((n[i] != 0) != (i / 2 == pair)) bad = bad + 1;
+      if (first != n[2 * pair] || second != n[2 * pair + 1]) bad = bad + 1;
+      edges = edges + first + second;
+   end
+   $display(\"bad %0d, edges %0d\", bad, edges);
+   $finish;
+end
+endmodule
+";
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("rings_timed_{name}"));
     std::fs::create_dir_all(&dir).unwrap();
-    std::fs::write(dir.join("top.v"), generate_verilog(&uut)).unwrap();
-    let run = |tool: &str, arguments: &[&str]| match Command::new(tool)
-        .args(arguments)
-        .current_dir(&dir)
-        .output()
-    {
-        Err(_) => {
-            println!("skipped: no {tool}");
-            false
-        }
-        Ok(out) => {
-            assert!(out.status.success(), "{tool}: {}", String::from_utf8_lossy(&out.stderr));
-            true
-        }
+    tool::write(&dir.join("bench.v"), bench).unwrap();
+    let mut compile = Command::new("iverilog");
+    compile.args(["-g2005-sv", "-s", "bench", "-o", "bench.vvp", "bench.v"]);
+    match tool::run(compile.current_dir(&dir)) {
+        Err(error @ Error::ToolMissing { .. }) => return println!("skipped: {error}"),
+        compiled => compiled.unwrap(),
     };
-    // Fewer pins than the array has ports.
-    let shift = "module pins(input clock, input in, output out); reg [9:0] i; wire [15:0] a, b; reg [31:0] o; \
-                 always @(posedge clock) begin i <= {i[8:0], in}; o <= i[9] & i[8] ? {a, b} : o << 1; end \
-                 assign out = o[31]; top t(.clock(clock), .pair(i[7:0]), .run(i[8]), .clear(i[9]), .first(a), .second(b)); endmodule";
-    std::fs::write(dir.join("pins.v"), shift).unwrap();
-    let script = "read_verilog top.v pins.v; hierarchy -check -top pins; proc; select -assert-none t:$dlatch; \
-                  synth_ice40 -top pins -json top.json";
-    if !run("yosys", &["-q", "-p", script]) {
-        return;
-    }
-    let (device, package) = (format!("--{device}"), ["--package", package]);
-    let arguments =
-        [&device, package[0], package[1], "--json", "top.json", "--sdf", "top.sdf", "--seed", "1"];
-    let more =
-        ["--ignore-loops", "--freq", "12", "--pcf-allow-unconstrained", "--quiet", "--report", "top.rpt"];
-    if !run("nextpnr-ice40", &[&arguments[..], &more[..]].concat()) {
-        return;
-    }
-    let mut loops = BTreeMap::<String, (u32, f64)>::new();
-    for line in std::fs::read_to_string(dir.join("top.sdf")).unwrap().lines() {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        let ["(INTERCONNECT", from, to, delay, ..] = words[..] else { continue };
-        if let (Some(ring), Some(to)) = (ring_of(from), ring_of(to))
-            && ring == to
-        {
-            let entry = loops.entry(ring).or_default();
-            entry.0 += 1;
-            entry.1 += delay.trim_start_matches('(').split(':').next().unwrap().parse::<f64>().unwrap();
-        }
-    }
-    assert_eq!(loops.len(), RINGS);
-    let first = loops.values().next().unwrap();
-    println!("{device}: wires of a loop {} ps", first.1);
-    assert!(first.0 == 3 && loops.values().all(|l| l == first), "{loops:?}");
-
-    let report: serde_json::Value =
-        serde_json::from_slice(&std::fs::read(dir.join("top.rpt")).unwrap()).unwrap();
-    let cells = report["utilization"]["ICESTORM_LC"]["used"].as_u64().unwrap() - CELLS_OF_PINS;
-    let ring_mhz = 1e6 / (2.0 * (first.1 + 3.0 * lut_ps));
-    let counters: Vec<f64> = ["first", "second"]
-        .map(|side| {
-            let mut clocks = report["fmax"].as_object().unwrap().iter();
-            clocks.find(|(clock, _)| clock.contains(side)).unwrap().1["achieved"].as_f64().unwrap()
-        })
-        .into();
-    println!("{device}: {cells} cells, rings {ring_mhz:.1} MHz, counters {counters:.1?} MHz");
-    assert!(cells <= CELLS);
-    assert!(counters.iter().all(|mhz| *mhz > 1.35 * ring_mhz));
+    let said = tool::run(Command::new("vvp").arg("bench.vvp").current_dir(&dir)).unwrap();
+    let edges = said.trim().strip_prefix("bad 0, edges ").unwrap_or_else(|| panic!("{said}"));
+    assert!(edges.parse::<u32>().unwrap() > 256 * 20, "{said}");
 }
 
-/// `first_17_1` of the LUT `t.rings.first_17_1_0`, however it is escaped.
-fn ring_of(pin: &str) -> Option<String> {
-    let name: String = pin.chars().filter(|c| *c != '\\').collect();
-    let at = name.find("first_").or_else(|| name.find("second_"))?;
-    let parts: Vec<&str> = name[at..].split(['_', '/']).collect();
-    match parts[..] {
-        [side, tile, half, lut, "LC", ..] if lut.len() == 1 && tile.parse::<u32>().is_ok() => {
-            Some(format!("{side}_{tile}_{half}"))
-        }
-        _ => None,
+#[test]
+fn every_pair_runs_and_is_counted_on_ice40() {
+    every_pair_runs_and_is_counted("ice40", Rings::placed(HX8K), |ring| {
+        let (pair, side) = (ring / 2, ["first", "second"][ring % 2]);
+        format!("{side}_{}_{}_c", pair / 16 * 8 + pair % 8, pair / 8 % 2)
+    });
+}
+
+#[test]
+fn every_pair_runs_and_is_counted_on_ecp5() {
+    every_pair_runs_and_is_counted("ecp5", Rings::placed_on_ecp5(LFE5U_85F), |ring| {
+        format!("{}_{}_0_w4", ["first", "second"][ring % 2], ring / 2)
+    });
+}
+
+/// Logic cells of the array at most, on iCE40.
+const CELLS: u32 = 1_880;
+
+/// Synthesis leaves every ring, and routing gives every loop the same wires: what differs from ring to ring is silicon. A
+/// counter has a third of the rings' frequency to spare.
+fn all_loops_are_alike(device: RoutedOn) {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("rings_{device:?}"));
+    let routed = match route(device, &dir) {
+        Err(error @ Error::ToolMissing { .. }) => return println!("skipped: {error}"),
+        routed => routed.unwrap(),
+    };
+    println!("{routed}");
+    assert_eq!(routed.loops_ps.len(), RINGS);
+    let first = (routed.loops_ps[0], routed.wires_ps[0]);
+    assert!(routed.loops_ps.iter().zip(&routed.wires_ps).all(|(l, w)| (*l, *w) == first), "{routed}");
+    assert_eq!(routed.spread(), [0.0; 2]);
+    assert!(routed.counters_mhz.iter().all(|mhz| *mhz > 1.35 * routed.ring_mhz()), "{routed}");
+    if device != RoutedOn::Ecp5 {
+        assert!(routed.cells <= CELLS, "{routed}");
     }
 }
 
 #[test]
 fn all_loops_are_alike_on_hx8k() {
-    all_loops_are_alike("hx8k", "ct256", HX8K, 448.0);
+    all_loops_are_alike(RoutedOn::Hx8k);
 }
 
 #[test]
 fn all_loops_are_alike_on_up5k() {
-    all_loops_are_alike("up5k", "sg48", UP5K, 1_284.0);
+    all_loops_are_alike(RoutedOn::Up5k);
+}
+
+#[test]
+fn all_loops_are_alike_on_ecp5() {
+    all_loops_are_alike(RoutedOn::Ecp5);
 }

@@ -24,9 +24,9 @@ fn has_yosys() -> bool {
 }
 
 /// A session with everything in it, its answers checked against the golden models.
-fn recorded_session() -> Bench<24> {
+fn recorded_session(late_reads: bool) -> Bench<24> {
     let mut random = Random::new(7);
-    let mut bench = Bench::recording();
+    let mut bench = Bench::recording_of(late_reads);
     for (message, digest) in cavp().unwrap_or_default() {
         assert_eq!(bench.hash(&message)[..], digest);
     }
@@ -68,10 +68,12 @@ fn yosys_infers_no_latch() {
 
 #[test]
 fn verilator_agrees_clock_for_clock() {
-    let bench = recorded_session();
-    match bench.trace.unwrap().replay("hasher", &generate_verilog(&bench.uut), "top") {
-        Err(error @ Error::ToolMissing { .. }) => println!("skipped: {error}"),
-        replay => assert_eq!(replay.unwrap().clocks as u64, bench.clocks),
+    for (name, late_reads) in [("hasher", false), ("hasher with late reads", true)] {
+        let bench = recorded_session(late_reads);
+        match bench.trace.unwrap().replay(name, &generate_verilog(&bench.uut), "top") {
+            Err(error @ Error::ToolMissing { .. }) => println!("skipped: {error}"),
+            replay => assert_eq!(replay.unwrap().clocks as u64, bench.clocks),
+        }
     }
 }
 
@@ -85,7 +87,7 @@ fn the_netlist_for_ice40_agrees_clock_for_clock() {
         println!("skipped: no models of the iCE40 cells beside yosys");
         return;
     };
-    let bench = recorded_session();
+    let bench = recorded_session(false);
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR"));
     std::fs::write(dir.join("netlist_source.v"), generate_verilog(&bench.uut)).unwrap();
     let script = "read_verilog netlist_source.v; synth_ice40 -top top; write_verilog -noattr netlist.v";

@@ -4,7 +4,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use rust_hdl_core::prelude::*;
 use twinseal_hdl::Error;
+use twinseal_hdl::engine::Rings;
+use twinseal_hdl::engine::rings::HX8K;
 use twinseal_hdl::flow::build::{self, Built};
 use twinseal_hdl::flow::checkout;
 use twinseal_hdl::flow::manifest::{self, Sources};
@@ -73,6 +76,31 @@ fn a_latch_fails_the_build() {
     let Some(result) = build(LATCH, 12_000_000, dir.path()) else { return };
     let Err(Error::ToolFailed { command, .. }) = result else { panic!("{result:?}") };
     assert!(command.starts_with("yosys"), "{command}");
+}
+
+#[test]
+fn a_ring_unlike_the_others_leaves_no_image() {
+    let mut rings = Rings::placed(HX8K);
+    rings.connect_all();
+    let rings = generate_verilog(&rings).replace("module top(", "module rings(");
+    // The last inverter of one ring moves to the free eighth of its tile.
+    let moved = rings.replace("BEL = \"X12/Y11/lc2\"", "BEL = \"X12/Y11/lc7\"");
+    assert_ne!(rings, moved);
+    let text = format!(
+        "module top(input clock, output led); reg [9:0] i = 1; wire [15:0] a, b; assign led = ^{{a, b}}; \
+         always @(posedge clock) i <= i + 10'd3; \
+         rings rings(.clock(clock), .pair(i[7:0]), .run(i[8]), .clear(i[9]), .first(a), .second(b)); endmodule\n{moved}"
+    );
+    let board = Board { engines: vec!["vault".to_owned()], ..board(12_000_000) };
+    let dir = tempfile::tempdir().unwrap();
+    match build::tools().and_then(|_| build::build(&text, &board, dir.path())) {
+        Err(error @ Error::ToolMissing { .. }) => return println!("skipped: {error}"),
+        // nextpnr itself refuses to lay a wire to where no LUT is.
+        Err(Error::ToolFailed { command, .. }) => assert!(command.starts_with("nextpnr-ice40"), "{command}"),
+        Err(error) => panic!("{error}"),
+        Ok(built) => panic!("built: {}", built.usage),
+    }
+    assert!(!dir.path().join("top.bin").exists());
 }
 
 #[test]

@@ -95,7 +95,14 @@ struct twinseal_board {
         top->uart_rx = 1;
         top->eval();
     }
-    ~twinseal_board() { top->final(); }
+    ~twinseal_board() {
+        claim();
+        top->final();
+        // Before the context, which its scopes are taken out of.
+        top.reset();
+    }
+    // Verilator finds the context by thread: this one may have made, or freed, other boards since.
+    void claim() { Verilated::threadContextp(&context); }
 };
 
 struct twinseal_run {
@@ -122,6 +129,7 @@ void twinseal_board_free(twinseal_board* board) { delete board; }
 // Also when the window of the first pair of rings begins: the caller then sets the steps of a new sample.
 void twinseal_board_run(twinseal_board* board, uint64_t max_clocks, uint64_t quiet_limit, const uint16_t* in,
                         size_t in_len, uint8_t* out, size_t out_len, twinseal_run* result) {
+    board->claim();
     Vtop& top = *board->top;
     Transmitter tx = board->to_board;
     Receiver rx = board->from_board;

@@ -108,6 +108,9 @@ pub fn vault(silicon: Silicon) -> Result<Vec<Step>, SimError> {
     Ok(steps)
 }
 
+/// Cycles in which every request of the benchmark is answered: 8 s of the board's time.
+const MAX_CYCLES: u64 = 100_000_000;
+
 /// One request and the status and payload of its answer.
 fn exchange(board: &mut SimBoard, opcode: u8, payload: &[u8]) -> Result<(u8, Vec<u8>), SimError> {
     let mut line = [0; MAX_ENCODED_BYTES];
@@ -115,9 +118,10 @@ fn exchange(board: &mut SimBoard, opcode: u8, payload: &[u8]) -> Result<(u8, Vec
     let len = encode(&Frame::request(1, opcode, payload), &mut line).unwrap_or(0);
     board.send(&line[..len]);
     let (mut decoder, mut out) = (Decoder::new(), [0; 256]);
+    let end = board.usage().cycles + MAX_CYCLES;
     loop {
         let len = board.run(1 << 20, &mut out);
-        if len == 0 && board.is_idle() {
+        if len == 0 && (board.is_idle() || board.usage().cycles > end) {
             return Err(SimError::Answer(format!("silence after opcode {opcode:#04x}")));
         }
         for &byte in &out[..len] {

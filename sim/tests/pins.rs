@@ -121,3 +121,26 @@ fn two_million_cycles_a_second() {
     let utilisation = runs[0].board_mb_per_s() / 0.3;
     assert!(utilisation > 0.9, "the line is idle {utilisation}");
 }
+
+/// Boards are freed in threads that made others, or none; Verilator keeps its context by thread.
+#[test]
+fn boards_may_end_in_any_thread_and_order() {
+    let boards: Vec<SimBoard> = (0..4).map(|_| SimBoard::new().unwrap()).collect();
+    let threads: Vec<_> = boards
+        .into_iter()
+        .map(|mut board| {
+            std::thread::spawn(move || {
+                let own = SimBoard::new().unwrap();
+                assert_eq!(read(&mut board, register::IDENT), IDENT);
+                drop(own);
+                assert_eq!(read(&mut board, register::IDENT), IDENT);
+            })
+        })
+        .collect();
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    let first = SimBoard::new().unwrap();
+    let second = SimBoard::new().unwrap();
+    drop(second);
+    drop(first);
+    SimBoard::new().unwrap();
+}

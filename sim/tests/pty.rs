@@ -225,3 +225,71 @@ fn the_program_refuses_to_replace_a_file() {
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8(output.stderr).unwrap().starts_with("TSL-SIM-005"));
 }
+
+/// The program with a chip of its own, and the port of its board. It is ended when dropped.
+struct Program {
+    child: std::process::Child,
+    port: Box<dyn SerialPort>,
+}
+
+impl Program {
+    fn start(silicon: &std::path::Path) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_twinseal-simboard"))
+            .args(["--quiet", "--celsius", "-5", "--volts", "1.21", "--years", "1", "--silicon"])
+            .arg(silicon)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut shown = [0; 4096];
+        let len = child.stdout.as_mut().unwrap().read(&mut shown).unwrap();
+        let path = std::str::from_utf8(&shown[..len]).unwrap().trim();
+        let mut port = open(path);
+        // Reading rings takes a while in simulation.
+        port.set_timeout(Duration::from_secs(120)).unwrap();
+        Self { child, port }
+    }
+
+    fn ask(&mut self, opcode: u8, payload: &[u8]) -> (u8, Vec<u8>) {
+        let (_, _, status, answer) = ask(&mut *self.port, &request(1, opcode, payload));
+        (status, answer)
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn the_program_keeps_its_chip_in_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let chip = folder.path().join("chip");
+    let mut board = Program::start(&chip);
+    let (_, helper) = board.ask(opcode::VAULT_ENROL, &[]);
+    let key = board.ask(opcode::VAULT_DERIVE, b"label");
+    assert_eq!((key.0, key.1.len()), (status::OK, 32));
+    drop(board);
+    let mut board = Program::start(&chip);
+    assert_eq!(board.ask(opcode::VAULT_OPEN, &helper), (status::OK, vec![]));
+    assert_eq!(board.ask(opcode::VAULT_DERIVE, b"label"), key);
+    let mut other = Program::start(&folder.path().join("other chip"));
+    assert_eq!(other.ask(opcode::VAULT_OPEN, &helper), (status::REFUSED, vec![]));
+}
+
+#[test]
+fn the_program_refuses_a_file_that_is_no_chip_and_conditions_that_are_none() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let run = |arguments: &[&str]| {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_twinseal-simboard"));
+        let output = program.args(arguments).output().unwrap();
+        assert!(!output.status.success());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert!(run(&["--silicon", file.path().to_str().unwrap()]).starts_with("TSL-SIM-010"));
+    for (option, value) in [("--celsius", "500"), ("--volts", "NaN"), ("--years", "-1")] {
+        let said = run(&[&format!("{option}={value}")]);
+        assert!(said.contains(option) && said.contains("give a number from"), "{said}");
+    }
+}

@@ -243,6 +243,12 @@ impl Foundry {
         Self { layout: silicon.layout(), silicon, frequency_hz }
     }
 
+    /// The same with `bias` added to the layout that all chips share: of every ring, relative.
+    pub fn with_bias(mut self, bias: &[f64]) -> Self {
+        self.layout.iter_mut().zip(bias).for_each(|(layout, bias)| *layout += bias);
+        self
+    }
+
     /// The chip of `seed`.
     pub fn chip(&self, seed: [u8; 32]) -> Chip {
         let s = &self.silicon;

@@ -199,7 +199,7 @@ impl<const STACK_DEPTH: usize> Default for Hasher<STACK_DEPTH> {
 }
 
 impl<const STACK_DEPTH: usize> Hasher<STACK_DEPTH> {
-    /// A hasher whose core has `late_reads` or not, see [`Sha256Core::new`].
+    /// A hasher for a device with `late_reads` or without, see [`Sha256Core::new`].
     ///
     /// # Panics
     /// Unless `STACK_DEPTH` is 2 to [`MAX_STACK_DEPTH`].

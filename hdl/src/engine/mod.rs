@@ -4,6 +4,7 @@
 mod hasher;
 mod ram;
 pub mod rings;
+pub mod rings_ecp5;
 mod sha256;
 
 pub use hasher::{Hasher, MAX_STACK_DEPTH};

@@ -12,11 +12,13 @@ use std::fmt::Write as _;
 
 use rust_hdl_core::prelude::*;
 
+use super::rings_ecp5;
+
 /// Rings of the array.
 pub const RINGS: usize = 512;
 /// Bits of the accumulator below the count.
 const FRACTION_BITS: u32 = 16;
-const COLUMN_PAIRS: usize = 8;
+pub(super) const COLUMN_PAIRS: usize = 8;
 const ROWS: usize = 16;
 
 /// Where the tiles of the array are: the left and right column of each column pair, and the first of 16 rows.
@@ -53,8 +55,10 @@ pub const UP5K: Place = Place {
 enum Kind {
     /// Steps in 2^-16 edges a clock.
     Simulated(Vec<u32>),
-    /// LUTs.
+    /// LUTs of an iCE40.
     Placed(Place),
+    /// LUTs of an ECP5.
+    PlacedOnEcp5(rings_ecp5::Place),
 }
 
 /// The array. `pair` is steady from a clock before `run` to a clock after it, `clear` comes when no ring runs, and the
@@ -90,6 +94,11 @@ impl Rings {
     /// An array of LUTs at their places; rust-hdl cannot simulate it.
     pub fn placed(place: Place) -> Self {
         Self::new(Kind::Placed(place))
+    }
+
+    /// The same on ECP5.
+    pub fn placed_on_ecp5(place: rings_ecp5::Place) -> Self {
+        Self::new(Kind::PlacedOnEcp5(place))
     }
 
     fn new(kind: Kind) -> Self {
@@ -140,6 +149,10 @@ impl Logic for Rings {
             Kind::Placed(place) => {
                 Verilog::Wrapper(Wrapper { code: placed(place), cores: PRIMITIVES.into() })
             }
+            Kind::PlacedOnEcp5(place) => Verilog::Wrapper(Wrapper {
+                code: rings_ecp5::placed(place),
+                cores: rings_ecp5::PRIMITIVES.into(),
+            }),
         }
     }
 }
@@ -194,12 +207,13 @@ end
     code
 }
 
-/// The tree that ands the tiles of one side: for every tile, the tiles whose ands it takes in, and the tile on top.
+/// The tree that ands the tiles of one side, in `rows` of [`COLUMN_PAIRS`]: for every tile, the at most `most` tiles whose
+/// ands it takes in; and the tile on top.
 ///
-/// The middle tile of an area takes in the middles of its two halves, across the longer side, and so on down: every tile has
-/// a place in it, no LUT is added, and wires get shorter towards the leaves.
-fn tree() -> (Vec<Vec<usize>>, usize) {
-    fn top_of(mut area: Vec<usize>, children: &mut [Vec<usize>]) -> Option<usize> {
+/// The middle tile of an area takes in the middles of its parts, across the longer side, and so on down: every tile has a
+/// place in it, no LUT is added, and wires get shorter towards the leaves.
+pub(super) fn tree(rows: usize, most: usize) -> (Vec<Vec<usize>>, usize) {
+    fn top_of(mut area: Vec<usize>, most: usize, children: &mut [Vec<usize>]) -> usize {
         let (row, column) = (|tile: &usize| tile / COLUMN_PAIRS, |tile: &usize| tile % COLUMN_PAIRS);
         let width = |at: &dyn Fn(&usize) -> usize| {
             area.iter().map(at).max().unwrap_or(0) - area.iter().map(at).min().unwrap_or(0)
@@ -210,15 +224,32 @@ fn tree() -> (Vec<Vec<usize>>, usize) {
         } else {
             area.sort_by_key(|tile| (column(tile), row(tile)));
         }
-        let upper = area.split_off(area.len() / 2);
-        let (top, upper) = upper.split_first()?;
-        children[*top] =
-            [area, upper.to_vec()].into_iter().filter_map(|half| top_of(half, children)).collect();
-        Some(*top)
+        let top = area.remove(area.len() / 2);
+        let parts = area.chunks(area.len().div_ceil(most).max(1));
+        children[top] = parts.map(|part| top_of(part.to_vec(), most, children)).collect();
+        top
     }
-    let mut children = vec![Vec::new(); ROWS * COLUMN_PAIRS];
-    let top = top_of((0..ROWS * COLUMN_PAIRS).collect(), &mut children);
-    (children, top.unwrap_or(0))
+    let mut children = vec![Vec::new(); rows * COLUMN_PAIRS];
+    let top = top_of((0..children.len()).collect(), most, &mut children);
+    (children, top)
+}
+
+/// A counter for each side, behind tile `top` of its tree.
+pub(super) fn counters(top: usize) -> String {
+    ["first", "second"]
+        .map(|side| {
+            format!(
+                "
+wire {side}_ring = {side}_tile[{top}];
+reg [15:0] {side}_count;
+assign {side} = {side}_count;
+always @(posedge {side}_ring or posedge clearing)
+   if (clearing) {side}_count <= 0;
+   else {side}_count <= {side}_count + 1;
+"
+            )
+        })
+        .concat()
 }
 
 fn placed(place: &Place) -> String {
@@ -247,7 +278,7 @@ SB_DFF {name}_{line}_register (.Q({name}[{line}]), .C(clock), .D({name}_next[{li
             );
         }
     }
-    let (children, top) = tree();
+    let (children, top) = tree(ROWS, 2);
     for side in ["first", "second"] {
         let _ = writeln!(code, "(* keep *) wire [{}:0] {side}_tile;", children.len() - 1);
     }
@@ -288,20 +319,7 @@ SB_DFF {name}_{line}_register (.Q({name}[{line}]), .C(clock), .D({name}_next[{li
             );
         }
     }
-    for side in ["first", "second"] {
-        let _ = write!(
-            code,
-            "
-wire {side}_ring = {side}_tile[{top}];
-reg [15:0] {side}_count;
-assign {side} = {side}_count;
-always @(posedge {side}_ring or posedge clearing)
-   if (clearing) {side}_count <= 0;
-   else {side}_count <= {side}_count + 1;
-"
-        );
-    }
-    code
+    code + &counters(top)
 }
 
 #[cfg(test)]
@@ -309,20 +327,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_tile_is_once_in_the_tree_and_near_the_one_above() {
-        let (children, top) = tree();
-        let mut above = vec![None; children.len()];
-        for (tile, below) in children.iter().enumerate() {
-            assert!(below.len() <= 2);
-            for child in below {
-                assert_eq!(above[*child].replace(tile), None, "{child}");
+    fn every_tile_is_once_in_the_tree_and_near_its_top() {
+        for (rows, most, depth) in [(ROWS, 2, 8), (rings_ecp5::ROWS, 3, 6)] {
+            let (children, top) = tree(rows, most);
+            let mut above = vec![None; children.len()];
+            for (tile, below) in children.iter().enumerate() {
+                assert!(below.len() <= most);
+                for child in below {
+                    assert_eq!(above[*child].replace(tile), None, "{child}");
+                }
             }
-        }
-        for tile in 0..children.len() {
-            let way = std::iter::successors(Some(tile), |t| above[*t]).take(100);
-            let way: Vec<usize> = way.collect();
-            assert_eq!(way.last(), Some(&top));
-            assert!(way.len() <= 8, "{way:?}");
+            for tile in 0..children.len() {
+                let way: Vec<usize> = std::iter::successors(Some(tile), |t| above[*t]).take(100).collect();
+                assert!(way.last() == Some(&top) && way.len() <= depth, "{way:?}");
+            }
         }
     }
 }

@@ -6,9 +6,9 @@
 //! In round t, e needs K(t) + W(t) + h + d and a needs K(t) + W(t) + h. Of these h and d are e and a of three rounds
 //! before, so both sums are made ahead of the round, in `y` and `x`. What remains in a clock is one choice of four
 //! bits and two additions for e, and, since nothing needs a before the round after the next, a follows a clock later
-//! from T1 in `t1`: again one choice of four bits and two additions. The two additions ripple through one another, so
-//! the second costs its first bit only; a carry-save adder in place of the first takes twice the cells for 3 % of
-//! speed (the engine's README has the measurement).
+//! from T1 in `t1`: again one choice of four bits and two additions. On iCE40 the two additions ripple through one another,
+//! so that the second costs its first bit only; on ECP5 a carry-save adder takes the place of the first (the
+//! engine's README has the measurements).
 //!
 //! # Hash value
 //!
@@ -173,6 +173,8 @@ pub struct Sha256Core {
     late: Constant<Bit>,
     /// So much earlier it is asked for.
     ahead: Constant<Bits<6>>,
+    /// Where two additions follow one another a carry-save adder takes the first one's place.
+    carry_save: Constant<Bit>,
 
     // Control.
     running: DFF<Bit>,
@@ -246,6 +248,8 @@ pub struct Sha256Core {
     copy_f: BlockRam<5, 32, CopyF>,
     copy_b: BlockRam<5, 32, CopyB>,
     bank: Signal<Local, Bits<5>>,
+    /// The same for the copies, which hold no digest that is ever shown.
+    copy_bank: Signal<Local, Bits<5>>,
     word_e: Signal<Local, Bits<2>>,
     word_a: Signal<Local, Bits<3>>,
     digest_word: Signal<Local, Bits<2>>,
@@ -311,15 +315,28 @@ pub struct Sha256Core {
     t2: Signal<Local, Bits<32>>,
     e_sum: Signal<Local, Bits<32>>,
     a_sum: Signal<Local, Bits<32>>,
+    e_saved: Signal<Local, Bits<32>>,
+    e_carried: Signal<Local, Bits<32>>,
+    t1_saved: Signal<Local, Bits<32>>,
+    t1_carried: Signal<Local, Bits<32>>,
+    a_saved: Signal<Local, Bits<32>>,
+    a_carried: Signal<Local, Bits<32>>,
 }
 
 impl Sha256Core {
-    /// A core for a device whose block RAM is fast enough to be followed by an adder in the same clock, or, with
-    /// `late_reads`, for one where it is not: there a register comes between. Clock for clock both do the same.
+    /// A core for a device whose block RAM is fast enough to be followed by an adder in the same clock and whose
+    /// logic cells are adders of two bits (iCE40), or, with `late_reads`, for one where it is not and they are not
+    /// (ECP5): there a register comes between, and carry-save adders are used. Clock for clock both do the same.
     pub fn new(late_reads: bool) -> Self {
+        Self::with_adders(late_reads, late_reads)
+    }
+
+    /// The same core with the adders of one's choice: `bench-gateware` measures both.
+    pub fn with_adders(late_reads: bool, carry_save: bool) -> Self {
         Self {
             late: Constant::new(late_reads),
             ahead: Constant::new(u64::from(late_reads).into()),
+            carry_save: Constant::new(carry_save),
             clock: Default::default(),
             page: Default::default(),
             position: Default::default(),
@@ -397,6 +414,7 @@ impl Sha256Core {
             copy_f: Default::default(),
             copy_b: Default::default(),
             bank: Default::default(),
+            copy_bank: Default::default(),
             word_e: Default::default(),
             word_a: Default::default(),
             digest_word: Default::default(),
@@ -457,6 +475,12 @@ impl Sha256Core {
             t2: Default::default(),
             e_sum: Default::default(),
             a_sum: Default::default(),
+            e_saved: Default::default(),
+            e_carried: Default::default(),
+            t1_saved: Default::default(),
+            t1_carried: Default::default(),
+            a_saved: Default::default(),
+            a_carried: Default::default(),
         }
     }
 }
@@ -630,12 +654,13 @@ impl Logic for Sha256Core {
             2 => self.digest_word_a.next = 6.into(),
             _ => self.digest_word_a.next = 5.into(),
         }
-        self.bank.next = self.slot.val();
+        self.copy_bank.next = self.slot.val();
         self.word_e.next = self.step_ahead.val().get_bits::<2>(0);
         self.word_a.next = self.step_ahead.val().get_bits::<3>(0);
         if self.from_initial.q.val() {
-            self.bank.next = 31.into();
+            self.copy_bank.next = 31.into();
         }
+        self.bank.next = self.copy_bank.val();
         if !self.running.q.val() {
             self.bank.next = self.digest_slot.val();
             self.word_e.next = !self.digest_word.val();
@@ -649,9 +674,9 @@ impl Logic for Sha256Core {
         self.half_e.read_enable.next = true;
         self.half_a.read_address.next = self.bank_a.val() | self.word_a_wide.val();
         self.half_a.read_enable.next = true;
-        self.copy_f.read_address.next = self.bank.val();
+        self.copy_f.read_address.next = self.copy_bank.val();
         self.copy_f.read_enable.next = !self.add_b.q.val();
-        self.copy_b.read_address.next = self.bank.val();
+        self.copy_b.read_address.next = self.copy_bank.val();
         self.copy_b.read_enable.next = !self.store_b.q.val();
 
         // Each half is stored as it passes, H7 at step 6 and H3 at step 7 first.
@@ -728,6 +753,13 @@ impl Logic for Sha256Core {
         self.choose.next = self.g.val() ^ (self.e.q.val() & (self.f.q.val() ^ self.g.val()));
         self.choose_sum.next = self.big_sigma1.val() + self.choose.val();
         self.e_sum.next = self.y.q.val() + self.choose_sum.val();
+        self.e_saved.next = self.y.q.val() ^ self.big_sigma1.val() ^ self.choose.val();
+        self.e_carried.next = ((self.y.q.val() & self.big_sigma1.val())
+            | (self.choose.val() & (self.y.q.val() | self.big_sigma1.val())))
+            << 1;
+        if self.carry_save.val() {
+            self.e_sum.next = self.e_saved.val() + self.e_carried.val();
+        }
         self.e.d.next = self.e_sum.val();
         if self.clear_e.q.val() {
             self.e.d.next = 0.into();
@@ -748,6 +780,13 @@ impl Logic for Sha256Core {
 
         // a and what follows it, a clock behind.
         self.t1_sum.next = self.x.q.val() + self.choose_sum.val();
+        self.t1_saved.next = self.x.q.val() ^ self.big_sigma1.val() ^ self.choose.val();
+        self.t1_carried.next = ((self.x.q.val() & self.big_sigma1.val())
+            | (self.choose.val() & (self.x.q.val() | self.big_sigma1.val())))
+            << 1;
+        if self.carry_save.val() {
+            self.t1_sum.next = self.t1_saved.val() + self.t1_carried.val();
+        }
         self.t1.d.next = self.t1_sum.val();
         self.big_sigma0.next = ((self.a.q.val() >> 2) | (self.a.q.val() << 30))
             ^ ((self.a.q.val() >> 13) | (self.a.q.val() << 19))
@@ -762,6 +801,13 @@ impl Logic for Sha256Core {
             self.t2.next = self.majority.val();
         }
         self.a_sum.next = self.t1.q.val() + self.t2.val();
+        self.a_saved.next = self.t1.q.val() ^ self.big_sigma0.val() ^ self.majority.val();
+        self.a_carried.next = ((self.t1.q.val() & self.big_sigma0.val())
+            | (self.majority.val() & (self.t1.q.val() | self.big_sigma0.val())))
+            << 1;
+        if self.carry_save.val() {
+            self.a_sum.next = self.a_saved.val() + self.a_carried.val();
+        }
         self.a.d.next = self.a_sum.val();
         if self.clear_a.q.val() {
             self.a.d.next = 0.into();

@@ -91,11 +91,12 @@ pub fn build(verilog: &str, board: &Board, dir: &Path) -> Result<Built, Error> {
         return Err(Error::NoBitstream { title: board.title.clone() });
     }
     std::fs::create_dir_all(dir).map_err(|source| Error::File { path: dir.to_owned(), source })?;
-    for stale in ["top.json", "top.asc", "top.bin", "top.sdf", "report.json"] {
+    for stale in ["top.json", "top.asc", "top.bin", "top.sdf", "routed.json", "report.json"] {
         let _ = std::fs::remove_file(dir.join(stale));
     }
     tool::write(&dir.join("top.v"), verilog)?;
     tool::write(&dir.join("top.pcf"), pin_constraints(board))?;
+    tool::write(&dir.join("rings.py"), loops::script())?;
 
     let target_mhz = f64::from(board.clock_hz) / 1e6;
     let seed = board.seed.unwrap_or(DEFAULT_SEED);
@@ -104,7 +105,7 @@ pub fn build(verilog: &str, board: &Board, dir: &Path) -> Result<Built, Error> {
          --freq {target_mhz} --seed {seed} --quiet"
     );
     if board.has_rings() {
-        route.push_str(" --ignore-loops --sdf top.sdf");
+        route.push_str(" --ignore-loops --pre-route rings.py --sdf top.sdf --write routed.json");
     }
     let commands = [
         ("yosys", vec!["-q", "-p", SYNTHESIS]),

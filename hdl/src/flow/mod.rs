@@ -7,6 +7,7 @@ pub mod image;
 pub mod loops;
 pub mod manifest;
 mod nextpnr;
+pub mod rings;
 pub mod tool;
 
 use std::path::{Path, PathBuf};

@@ -55,6 +55,11 @@ impl Report {
         clocks.map(|(_, f)| f.achieved).fold(f64::INFINITY, f64::min)
     }
 
+    /// What the clock whose name contains `name` can run at; zero if there is none.
+    pub(super) fn fmax_of(&self, name: &str) -> f64 {
+        self.fmax.iter().find(|(clock, _)| clock.contains(name)).map_or(0.0, |(_, f)| f.achieved)
+    }
+
     /// How many cells of the type `name` are used.
     pub(super) fn used(&self, name: &str) -> u32 {
         self.utilization.get(name).map_or(0, |u| u.used)

@@ -27,7 +27,7 @@ impl<const D: usize> Bench<D> {
         Self { uut, clocks: 0, gaps: None, trace: None }
     }
 
-    /// A bench for the hasher with a register behind its block RAM.
+    /// A bench for the hasher as it is made for devices with late reads.
     pub fn with_late_reads() -> Self {
         let mut bench = Self::new();
         bench.uut = Hasher::new(true);
@@ -37,7 +37,12 @@ impl<const D: usize> Bench<D> {
 
     /// A bench that records.
     pub fn recording() -> Self {
-        let mut bench = Self::new();
+        Self::recording_of(false)
+    }
+
+    /// The same of either hasher.
+    pub fn recording_of(late_reads: bool) -> Self {
+        let mut bench = if late_reads { Self::with_late_reads() } else { Self::new() };
         bench.trace = Some(Trace::of(&bench.uut));
         bench
     }

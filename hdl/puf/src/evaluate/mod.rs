@@ -8,7 +8,9 @@ use serde::Serialize;
 
 pub mod density;
 pub mod failure;
+pub mod layout;
 mod plot;
+pub mod predictors;
 pub mod quality;
 pub mod samples;
 pub mod sp800_90b;
@@ -39,14 +41,16 @@ const VIRTUAL_SAMPLES: usize = 32;
 /// Bits that the estimators look at: as many of the entropy source as SP 800-90B section 3.1.1 asks, at most as many of the
 /// responses.
 const RAW_BITS: usize = 1_000_000;
+const PROMISED: &str = "promised";
+const RAW_ENTROPY: &str = "raw entropy";
 /// How much further than assumed rings drift apart where failures are to be counted.
 const STRESS: f64 = 1.8;
 /// Below this the rounding of the computation shows.
 const LEAST_FAILURE: f64 = 1e-15;
 /// Fewer chips than this say too little about min-entropy to check it: the most common of few is never rare.
 const MIN_CHIPS_FOR_ENTROPY: usize = 190;
-/// Chips whose bit error is looked at under every condition.
-const MAX_CHIPS_PER_CONDITION: u64 = 200;
+/// Chips that are looked at under every condition.
+const MAX_CHIPS_PER_CONDITION: u64 = 400;
 const CELSIUS: [f64; 6] = [0.0, 10.0, 25.0, 40.0, 55.0, 70.0];
 const VOLTS: [f64; 3] = [1.14, NOMINAL_VOLTS, 1.26];
 const YEARS: [f64; 2] = [0.0, 10.0];
@@ -89,16 +93,23 @@ pub struct Report {
     pub conditions: Vec<BitErrorAt>,
     /// Reconstructions; empty when the measurements are too few.
     pub key_failure: Vec<KeyFailure>,
-    /// Sign bits of all chips, one chip after the other.
-    pub sign_bits: Option<Estimates>,
-    /// Size bits of all chips.
-    pub size_bits: Option<Estimates>,
-    /// Raw bits of the entropy source of one virtual chip.
-    pub raw_entropy: Option<Estimates>,
+    /// SP 800-90B's estimators, where there are bits enough.
+    pub estimates: Vec<Estimated>,
     /// Names of the silicon parameters that are assumed, not measured.
     pub assumed: Vec<String>,
     /// What the design promises, and whether it is so.
     pub checks: Vec<Check>,
+}
+
+/// Some bits, and what SP 800-90B's estimators say of them.
+#[derive(Clone, Debug, Serialize)]
+pub struct Estimated {
+    /// Which.
+    pub data: String,
+    /// What the estimators can find in them.
+    pub why: String,
+    /// What they say.
+    pub estimates: Estimates,
 }
 
 /// A promise of the design.
@@ -110,7 +121,7 @@ pub struct Check {
     pub passed: bool,
 }
 
-/// Bit error under one condition.
+/// Bit error and key failure under one condition.
 #[derive(Clone, Debug, Serialize)]
 pub struct BitErrorAt {
     /// Junction temperature.
@@ -123,6 +134,8 @@ pub struct BitErrorAt {
     pub sign: f64,
     /// Share of size bits that differ from enrolment.
     pub size: f64,
+    /// Computed probability that a reconstruction fails, see [`KeyFailure::computed`].
+    pub key_failure: f64,
 }
 
 /// Evaluates. Takes under a minute for 100,000 reconstructions on two processors.
@@ -140,7 +153,7 @@ pub fn run(options: &Options) -> Result<Report, Error> {
             let samples = Samples::from_folder(folder)?;
             let key = failure::of_samples(&samples, "as measured".into());
             let source = format!("{} measured chips in {}", samples.chips.len(), folder.display());
-            Ok(report(source, &samples, Vec::new(), key.into_iter().collect(), None, Vec::new()))
+            Ok(report(source, &samples, Vec::new(), key.into_iter().collect(), &[], Vec::new()))
         }
         Source::Virtual { chips, seed, device, silicon } => {
             range("--chips", *chips as u64, 2, MAX_CHIPS as u64)?;
@@ -165,7 +178,7 @@ pub fn run(options: &Options) -> Result<Report, Error> {
             let raw = raw_bits(&foundry, *seed);
             let source =
                 format!("{chips} virtual chips of seed {seed} on {device:?}, {VIRTUAL_SAMPLES} samples");
-            Ok(report(source, &samples, conditions, key, sp800_90b::estimate(&raw), assumed))
+            Ok(report(source, &samples, conditions, key, &raw, assumed))
         }
     }
 }
@@ -187,13 +200,11 @@ fn report(
     samples: &Samples,
     conditions: Vec<BitErrorAt>,
     key_failure: Vec<KeyFailure>,
-    raw_entropy: Option<Estimates>,
+    raw: &[bool],
     assumed: Vec<String>,
 ) -> Report {
     let population = quality::population(samples);
-    let (mut sign, mut size) = quality::responses(samples);
-    sign.truncate(RAW_BITS);
-    size.truncate(RAW_BITS);
+    let estimates = estimates(samples, raw);
     let mut checks = Vec::new();
     if population.chips >= MIN_CHIPS_FOR_ENTROPY {
         checks.push(Check {
@@ -208,7 +219,7 @@ fn report(
                 && key.failures as f64 <= 3.0 * KEY_FAILURE_BUDGET * key.reconstructions as f64,
         });
     }
-    if let Some(raw) = &raw_entropy {
+    if let Some(Estimated { estimates: raw, .. }) = estimates.iter().find(|e| e.data == RAW_ENTROPY) {
         checks.push(Check {
             what: format!(
                 "raw bits of the entropy source have the claimed {} bits",
@@ -217,17 +228,37 @@ fn report(
             passed: raw.least >= entropy::CLAIMED_MIN_ENTROPY,
         });
     }
-    Report {
-        source,
-        population,
-        conditions,
-        key_failure,
-        sign_bits: sp800_90b::estimate(&sign),
-        size_bits: sp800_90b::estimate(&size),
-        raw_entropy,
-        assumed,
-        checks,
-    }
+    Report { source, population, conditions, key_failure, estimates, assumed, checks }
+}
+
+/// All ten estimators on whatever there is. SP 800-90B means them for a noise source: that is the raw entropy. The bits of a
+/// response are drawn once for a chip; strung together they are still a sequence in which some bits may tell others, and
+/// the order decides which.
+fn estimates(samples: &Samples, raw: &[bool]) -> Vec<Estimated> {
+    let (sign, size) = quality::responses(samples);
+    let pairs = samples.rings / 2;
+    let by_place = |bits: &[bool]| -> Vec<bool> {
+        let chips = bits.len() / pairs;
+        (0..bits.len()).map(|at| bits[at % chips * pairs + at / chips]).collect()
+    };
+    let neighbours = "one chip after the other: whether pairs of one chip tell of those near them";
+    let aliasing =
+        "one place after the other, all chips of it: whether other chips tell of this one (aliasing)";
+    let noise = "the noise source of the entropy, in the order of sampling: what SP 800-90B asks for";
+    [
+        ("sign, chip by chip", neighbours, sign.clone()),
+        ("sign, place by place", aliasing, by_place(&sign)),
+        ("size, chip by chip", neighbours, size.clone()),
+        ("size, place by place", aliasing, by_place(&size)),
+        (RAW_ENTROPY, noise, raw.to_vec()),
+    ]
+    .into_iter()
+    .filter_map(|(data, why, mut bits)| {
+        bits.truncate(RAW_BITS);
+        let estimates = sp800_90b::estimate(&bits)?;
+        Some(Estimated { data: data.into(), why: why.into(), estimates })
+    })
+    .collect()
 }
 
 fn conditions(foundry: &Foundry, seed: u64, chips: u64) -> Result<Vec<BitErrorAt>, Error> {
@@ -243,6 +274,7 @@ fn conditions(foundry: &Foundry, seed: u64, chips: u64) -> Result<Vec<BitErrorAt
                     years,
                     sign: k.sign_bit_error,
                     size: k.size_bit_error,
+                    key_failure: k.computed,
                 });
             }
         }
@@ -309,6 +341,7 @@ impl Report {
                 x: "Hamming distance, share of the bits".into(),
                 y: "share of all comparisons".into(),
                 log_y: false,
+                limit: None,
                 series: vec![
                     plot::histogram("same chip, another sample", &quality.errors, quality.bits),
                     plot::histogram("two chips", &quality.distances, quality.bits),
@@ -337,26 +370,39 @@ impl Report {
             plot::map("Bit aliasing of the sign bits", &ones, (columns / 2).max(1), "% more ones than zeros"),
         ));
         if !self.conditions.is_empty() {
-            let mut series = Vec::new();
-            for years in YEARS {
-                for volts in VOLTS {
-                    let here = self.conditions.iter().filter(|c| c.volts == volts && c.years == years);
-                    series.push(plot::Series {
-                        name: format!("{volts:.2} V, {years} years"),
-                        points: here.map(|c| (c.celsius, 100.0 * c.sign)).collect(),
-                        bars: false,
-                        marks: false,
-                    });
+            let over_temperature = |of: fn(&BitErrorAt) -> f64| {
+                let mut series = Vec::new();
+                for years in YEARS {
+                    for volts in VOLTS {
+                        let here = self.conditions.iter().filter(|c| c.volts == volts && c.years == years);
+                        series.push(plot::Series {
+                            name: format!("{volts:.2} V, {years} years"),
+                            points: here.map(|c| (c.celsius, of(c))).collect(),
+                            bars: false,
+                            marks: false,
+                        });
+                    }
                 }
-            }
-            let chart = plot::Chart {
+                series
+            };
+            let errors = plot::Chart {
                 title: "Wrong sign bits at reconstruction; enrolled at 25 C, 1.20 V".into(),
                 x: "junction temperature, C".into(),
                 y: "wrong sign bits, %".into(),
                 log_y: false,
-                series,
+                limit: None,
+                series: over_temperature(|c| 100.0 * c.sign),
             };
-            plots.push(("bit-error.svg", chart.svg()));
+            plots.push(("bit-error.svg", errors.svg()));
+            let failures = plot::Chart {
+                title: "Key failure, computed from the readings; enrolled at 25 C, 1.20 V".into(),
+                x: "junction temperature, C".into(),
+                y: "probability that a reconstruction fails".into(),
+                log_y: true,
+                limit: Some((KEY_FAILURE_BUDGET, PROMISED)),
+                series: over_temperature(|c| shown(c.key_failure)),
+            };
+            plots.push(("key-failure-over-temperature.svg", failures.svg()));
         }
         if !self.key_failure.is_empty() {
             let mut series = vec![plot::Series {
@@ -387,10 +433,11 @@ impl Report {
                     .collect(),
             ));
             let chart = plot::Chart {
-                title: "Key failure over bit error".into(),
+                title: "Key failure over bit error; 1e-15 is as little as the computation resolves".into(),
                 x: "wrong sign bits, %".into(),
                 y: "probability that a reconstruction fails".into(),
                 log_y: true,
+                limit: Some((KEY_FAILURE_BUDGET, PROMISED)),
                 series,
             };
             plots.push(("key-failure.svg", chart.svg()));
@@ -448,6 +495,21 @@ impl fmt::Display for Report {
                 writeln!(f)?;
             }
         }
+        if !self.conditions.is_empty() {
+            let head: Vec<String> = CELSIUS.iter().map(|c| format!("{:>10}", format!("{c} C"))).collect();
+            writeln!(f, "\nkey failure, computed     {}", head.concat())?;
+        }
+        for years in YEARS {
+            for volts in VOLTS {
+                let mut here =
+                    self.conditions.iter().filter(|c| c.volts == volts && c.years == years).peekable();
+                if here.peek().is_some() {
+                    write!(f, "  {volts:.2} V, {years:>2} years         ")?;
+                    here.try_for_each(|c| write!(f, "{:>10.1e}", shown(c.key_failure)))?;
+                    writeln!(f)?;
+                }
+            }
+        }
         if !self.key_failure.is_empty() {
             writeln!(
                 f,
@@ -468,42 +530,20 @@ impl fmt::Display for Report {
                 format!("{} of {}", k.failures, k.reconstructions)
             )?;
         }
-        let estimates = [
-            ("sign bits", &self.sign_bits),
-            ("size bits", &self.size_bits),
-            ("entropy source", &self.raw_entropy),
-        ];
-        if estimates.iter().any(|(_, e)| e.is_some()) {
-            writeln!(
-                f,
-                "\n{:<16}{:>10}{:>12}{:>10}{:>8}{:>12}{:>8}{:>6}{:>8}",
-                "SP 800-90B",
-                "bits",
-                "most common",
-                "collision",
-                "Markov",
-                "compression",
-                "t-tuple",
-                "LRS",
-                "least"
-            )?;
+        if let Some(first) = self.estimates.first() {
+            write!(f, "\n{:<22}{:>9}", "SP 800-90B section 6.3", "bits")?;
+            first.estimates.all().iter().try_for_each(|(name, _)| write!(f, "{name:>12}"))?;
+            writeln!(f, "{:>8}", "least")?;
         }
-        for (name, estimates) in estimates {
-            let Some(e) = estimates else { continue };
-            writeln!(
-                f,
-                "{name:<16}{:>10}{:>12.3}{:>10.3}{:>8.3}{:>12.3}{:>8.3}{:>6.3}{:>8.3}",
-                e.bits,
-                e.most_common_value,
-                e.collision,
-                e.markov,
-                e.compression,
-                e.t_tuple,
-                e.longest_repeated_substring,
-                e.least
-            )?;
+        for Estimated { data, estimates, .. } in &self.estimates {
+            write!(f, "{data:<22}{:>9}", estimates.bits)?;
+            estimates.all().iter().try_for_each(|(_, estimate)| write!(f, "{estimate:>12.3}"))?;
+            writeln!(f, "{:>8.3}", estimates.least)?;
         }
-        if self.raw_entropy.is_some() {
+        for Estimated { data, why, .. } in &self.estimates {
+            writeln!(f, "  {data}: {why}")?;
+        }
+        if self.estimates.iter().any(|e| e.data == RAW_ENTROPY) {
             writeln!(
                 f,
                 "health tests for {} bits a raw bit: repetition {}, proportion {} of {}",

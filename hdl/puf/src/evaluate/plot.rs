@@ -35,6 +35,8 @@ pub(super) struct Chart {
     pub y: String,
     /// The y axis is logarithmic.
     pub log_y: bool,
+    /// A height to stay below, and what it is.
+    pub limit: Option<(f64, &'static str)>,
     /// What is drawn.
     pub series: Vec<Series>,
 }
@@ -70,7 +72,9 @@ impl Chart {
         }
         let top = fold(f64::NEG_INFINITY, f64::max, |p| p.1);
         let (y0, y1) = if self.log_y {
-            let least = points().map(|p| p.1).filter(|v| *v > 0.0).fold(f64::INFINITY, f64::min);
+            let heights = points().map(|p| p.1).chain(self.limit.map(|(limit, _)| limit));
+            let least = heights.filter(|v| *v > 0.0).fold(f64::INFINITY, f64::min);
+            let top = self.limit.map_or(top, |(limit, _)| top.max(10.0 * limit));
             (least.log10().floor(), top.log10().ceil())
         } else {
             (0.0, top * 1.08)
@@ -103,12 +107,23 @@ impl Chart {
             text(&mut out, LEFT - 8.0, at + 4.0, "end", &label);
         }
         let _ = write!(out, "<path d='M{LEFT} {high}V{low}H{}' fill='none' stroke='#333'/>", WIDTH - RIGHT);
-        for (series, colour) in self.series.iter().zip(COLOURS.iter().cycle()) {
+        if let Some((limit, what)) = self.limit {
+            let at = at_y(limit);
+            let _ = write!(
+                out,
+                "<path d='M{LEFT} {at:.1}H{}' stroke='#b00' stroke-dasharray='6 4'/>",
+                WIDTH - RIGHT
+            );
+            text(&mut out, LEFT + 6.0, at - 5.0, "start", what);
+        }
+        for (number, (series, colour)) in self.series.iter().zip(COLOURS.iter().cycle()).enumerate() {
             if series.marks {
+                // Later ones smaller: several may be in one place.
+                let radius = 8usize.saturating_sub(2 * number).max(3);
                 for (x, y) in series.points.iter().filter(|p| p.1 > 0.0 || !self.log_y) {
                     let _ = write!(
                         out,
-                        "<circle cx='{:.1}' cy='{:.1}' r='5' fill='{colour}'/>",
+                        "<circle cx='{:.1}' cy='{:.1}' r='{radius}' fill='{colour}'/>",
                         at_x(*x),
                         at_y(*y)
                     );
@@ -125,11 +140,13 @@ impl Chart {
                     );
                 }
             } else {
+                // Later ones thinner: several may run together.
+                let width = (3.5 - 0.4 * number as f64).max(1.0);
                 let path: Vec<String> =
                     series.points.iter().map(|(x, y)| format!("{:.1} {:.1}", at_x(*x), at_y(*y))).collect();
                 let _ = write!(
                     out,
-                    "<path d='M{}' fill='none' stroke='{colour}' stroke-width='2'/>",
+                    "<path d='M{}' fill='none' stroke='{colour}' stroke-width='{width:.1}'/>",
                     path.join("L")
                 );
             }
@@ -174,6 +191,7 @@ pub(super) fn map(title: &str, values: &[f64], columns: usize, unit: &str) -> St
             shade(*value)
         );
     }
+    let decimals = if most < 10.0 { 2 } else { 0 };
     for i in 0..=10 {
         let value = most * (1.0 - f64::from(i) / 5.0);
         let y = TOP + 24.0 + 16.0 * f64::from(i);
@@ -183,7 +201,7 @@ pub(super) fn map(title: &str, values: &[f64], columns: usize, unit: &str) -> St
             width + 48.0,
             shade(value)
         );
-        text(&mut out, width + 70.0, y + 12.0, "start", &format!("{value:+.2}"));
+        text(&mut out, width + 70.0, y + 12.0, "start", &format!("{value:+.decimals$}"));
     }
     text(
         &mut out,
@@ -254,6 +272,7 @@ mod tests {
             x: String::new(),
             y: String::new(),
             log_y: true,
+            limit: None,
             series: vec![Series {
                 name: "<s>".into(),
                 points: vec![(0.0, 0.0), (1.0, 1e-3)],

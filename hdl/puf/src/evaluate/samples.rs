@@ -95,6 +95,10 @@ impl Samples {
 
 /// Rings, samples and frequencies of one file.
 fn read_chip(path: &Path) -> Result<(usize, usize, Vec<f64>), Error> {
+    // Opening a pipe would wait for whoever writes to it.
+    if !std::fs::metadata(path).map_err(Error::file(path))?.is_file() {
+        return Err(Error::Shape { path: path.into(), what: "not a file".into() });
+    }
     let file = std::fs::File::open(path).map_err(Error::file(path))?;
     let mut text = Vec::new();
     file.take(MAX_FILE_BYTES + 1).read_to_end(&mut text).map_err(Error::file(path))?;
@@ -197,6 +201,22 @@ mod tests {
             let error = place(bad);
             assert!(matches!(&error, Error::Shape { .. }) && error.to_string().contains(what), "{error}");
         }
+    }
+
+    #[test]
+    fn only_files_of_a_sensible_size_are_read() {
+        let f = folder(&[("a.csv", GOOD)]);
+        let pipe = f.path().join("b.csv");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let error = Samples::from_folder(f.path()).unwrap_err();
+        assert!(error.to_string().contains("b.csv: not a file"), "{error}");
+        std::fs::remove_file(&pipe).unwrap();
+        std::fs::create_dir(&pipe).unwrap();
+        assert!(matches!(Samples::from_folder(f.path()), Err(Error::Shape { .. })));
+        std::fs::remove_dir(&pipe).unwrap();
+        // A hole: large without taking place.
+        std::fs::File::create(&pipe).unwrap().set_len(MAX_FILE_BYTES + 1).unwrap();
+        assert!(matches!(Samples::from_folder(f.path()), Err(Error::FileTooLarge { .. })));
     }
 
     #[test]

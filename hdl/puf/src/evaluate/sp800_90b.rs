@@ -1,7 +1,8 @@
-//! The estimators of SP 800-90B section 6.3 that a small count of binary samples allows: most common value, collision,
-//! Markov, compression, t-tuple, longest repeated substring. The predictors of sections 6.3.7 to 6.3.10 are not here.
+//! The ten estimators of SP 800-90B section 6.3 for binary samples; the predictors among them are in [`super::predictors`].
 
 use serde::Serialize;
+
+use super::predictors::{self, DICTIONARY_DEPTH, LAGS, MARKOV_DEPTH, Score, WINDOWS};
 
 /// Fewer bits than this say nothing: the compression estimate spends 6,000 on its dictionary.
 pub const MIN_BITS: usize = 12_000;
@@ -9,7 +10,7 @@ pub const MIN_BITS: usize = 12_000;
 /// then shorter tuples have already brought the estimate down.
 const MAX_TUPLE: usize = 4_096;
 /// The 99 % confidence bound that the standard adds everywhere.
-const Z: f64 = 2.575_829_303_548_901;
+pub(super) const Z: f64 = 2.575_829_303_548_901;
 
 /// Min-entropy a bit by each estimator. The assessment is the least of them.
 #[derive(Clone, Debug, Serialize)]
@@ -28,6 +29,14 @@ pub struct Estimates {
     pub t_tuple: f64,
     /// Section 6.3.6.
     pub longest_repeated_substring: f64,
+    /// Section 6.3.7.
+    pub multi_mcw: f64,
+    /// Section 6.3.8.
+    pub lag: f64,
+    /// Section 6.3.9.
+    pub multi_mmc: f64,
+    /// Section 6.3.10.
+    pub lz78y: f64,
     /// The least of all.
     pub least: f64,
 }
@@ -38,6 +47,8 @@ pub fn estimate(bits: &[bool]) -> Option<Estimates> {
         return None;
     }
     let (t_tuple, longest_repeated_substring) = tuples(bits);
+    let samples: Vec<u8> = bits.iter().map(|bit| u8::from(*bit)).collect();
+    let of = |score: Score| score.min_entropy(2);
     let mut estimates = Estimates {
         bits: bits.len(),
         most_common_value: most_common_value(bits),
@@ -46,14 +57,32 @@ pub fn estimate(bits: &[bool]) -> Option<Estimates> {
         compression: compression(bits),
         t_tuple,
         longest_repeated_substring,
+        multi_mcw: of(predictors::multi_mcw(&samples, 2, &WINDOWS)),
+        lag: of(predictors::lag(&samples, LAGS)),
+        multi_mmc: of(predictors::multi_mmc(&samples, 2, MARKOV_DEPTH)),
+        lz78y: of(predictors::lz78y(&samples, 2, DICTIONARY_DEPTH)),
         least: 0.0,
     };
-    let e = &estimates;
-    estimates.least =
-        [e.most_common_value, e.collision, e.markov, e.compression, e.t_tuple, e.longest_repeated_substring]
-            .into_iter()
-            .fold(1.0, f64::min);
+    estimates.least = estimates.all().into_iter().map(|(_, estimate)| estimate).fold(1.0, f64::min);
     Some(estimates)
+}
+
+impl Estimates {
+    /// Every estimate with its name, in the order of the standard.
+    pub fn all(&self) -> [(&'static str, f64); 10] {
+        [
+            ("most common", self.most_common_value),
+            ("collision", self.collision),
+            ("Markov", self.markov),
+            ("compression", self.compression),
+            ("t-tuple", self.t_tuple),
+            ("LRS", self.longest_repeated_substring),
+            ("MultiMCW", self.multi_mcw),
+            ("lag", self.lag),
+            ("MultiMMC", self.multi_mmc),
+            ("LZ78Y", self.lz78y),
+        ]
+    }
 }
 
 /// The upper confidence bound of a probability seen as `p` in `n`, as entropy.
@@ -135,7 +164,10 @@ fn compression(bits: &[bool]) -> f64 {
         logs.push(((at + 1 - seen[*symbol]) as f64).log2());
         seen[*symbol] = at + 1;
     }
-    let (mean, deviation) = mean_and_deviation(&logs);
+    let mean = logs.iter().sum::<f64>() / logs.len() as f64;
+    // Section 6.3.4 step 6 takes n - 1 for the squares and not for the mean.
+    let squares = logs.iter().map(|log| log * log).sum::<f64>() / (logs.len() as f64 - 1.0);
+    let deviation = (squares - mean * mean).sqrt();
     let bound = mean - Z * 0.5907 * deviation / (logs.len() as f64).sqrt();
 
     // Expected mean for a symbol of probability z, section 6.3.4 step 7: the double sum turned into one pass over u.
