@@ -251,7 +251,7 @@ pub fn bench(peer: Option<&Path>, dir: &Path, table: &Path) -> Result<(), Error>
             .map(|sources| {
                 let theirs = measure(&PEER, sources, device, dir)?;
                 rows += &row(device, &PEER, &theirs, None);
-                Ok(theirs)
+                Ok::<_, Error>(theirs)
             })
             .transpose()?;
         for design in &OURS {

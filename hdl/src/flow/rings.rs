@@ -12,6 +12,7 @@ use rust_hdl_core::prelude::*;
 use serde::Deserialize;
 use twinseal_puf::evaluate::layout::{self, RootEntropy};
 
+use super::loops;
 use super::nextpnr::Report;
 use super::tool;
 use crate::Error;
@@ -98,7 +99,7 @@ pub struct Routed {
 /// Synthesises, places and routes the array with seed 1 in `dir` and measures its loops.
 ///
 /// # Errors
-/// [`Error::ToolMissing`] and [`Error::ToolFailed`], also if a loop is not in the tools' output.
+/// [`Error::ToolMissing`] and [`Error::ToolFailed`], also if a loop is not in the tools' output; [`Error::Rings`].
 pub fn route(device: Device, dir: &Path) -> Result<Routed, Error> {
     std::fs::create_dir_all(dir).map_err(|source| Error::File { path: dir.to_owned(), source })?;
     let mut array = device.array();
@@ -137,7 +138,14 @@ pub fn route(device: Device, dir: &Path) -> Result<Routed, Error> {
     tool::run(Command::new(yosys).args(["-q", "-p", &script]).current_dir(dir))?;
     let files = ["--json", "top.json", "--sdf", "top.sdf", "--report", "top.rpt", "--write", "routed.json"];
     let more = ["--seed", "1", "--ignore-loops", "--freq", "12", "--quiet"];
-    tool::run(Command::new(nextpnr).args(options).args(files).args(more).current_dir(dir))?;
+    let mut routing = Command::new(nextpnr);
+    routing.args(options).args(files).args(more).current_dir(dir);
+    if !device.is_ecp5() {
+        // nextpnr-ice40 exchanges inputs too and has no option against it, and its SDF does not show it.
+        tool::write(&dir.join("rings.py"), loops::script())?;
+        routing.args(["--pre-route", "rings.py"]);
+    }
+    tool::run(&mut routing)?;
     let report = Report::read(&dir.join("top.rpt"), nextpnr)?;
     let (cells, of_pins) = if device.is_ecp5() {
         (report.used("TRELLIS_COMB"), CELLS_OF_PINS[1])
@@ -145,9 +153,12 @@ pub fn route(device: Device, dir: &Path) -> Result<Routed, Error> {
         (report.used("ICESTORM_LC"), CELLS_OF_PINS[0])
     };
     let sdf = String::from_utf8_lossy(&tool::read(&dir.join("top.sdf"))?).into_owned();
-    let (loops_ps, wires_ps) = loops(device, &sdf)
+    let (loops_ps, wires_ps) = delays(device, &sdf)
         .map_err(|reason| Error::ToolFailed { command: format!("{nextpnr} --sdf"), reason })?;
     let routed = tool::read(&dir.join("routed.json"))?;
+    if !device.is_ecp5() {
+        loops::check_routing(&routed)?;
+    }
     let ways = ways(device, &routed)
         .map_err(|reason| Error::ToolFailed { command: format!("{nextpnr} --write"), reason })?;
     Ok(Routed {
@@ -231,7 +242,7 @@ fn net_of(device: Device, name: &str) -> Option<(usize, &str)> {
 }
 
 /// Delays of the loops and of their wires, from nextpnr's SDF.
-fn loops(device: Device, sdf: &str) -> Result<(Vec<f64>, Vec<f64>), String> {
+fn delays(device: Device, sdf: &str) -> Result<(Vec<f64>, Vec<f64>), String> {
     let mut wires: BTreeMap<usize, Vec<(String, f64)>> = BTreeMap::new();
     let mut luts: BTreeMap<(String, String), f64> = BTreeMap::new();
     let mut cell = String::new();
@@ -403,7 +414,7 @@ mod tests {
 
     #[test]
     fn a_loop_that_is_not_there_is_an_error() {
-        assert_eq!(loops(Device::Ecp5, "").unwrap_err(), "ring 0 has 0 wires");
-        assert!(loops(Device::Ecp5, "(INTERCONNECT t.first_0_0_0/F t.first_0_0_1/D (1) (1))").is_err());
+        assert_eq!(delays(Device::Ecp5, "").unwrap_err(), "ring 0 has 0 wires");
+        assert!(delays(Device::Ecp5, "(INTERCONNECT t.first_0_0_0/F t.first_0_0_1/D (1) (1))").is_err());
     }
 }
