@@ -143,12 +143,9 @@ pub fn route(device: Device, dir: &Path) -> Result<Routed, Error> {
     if !device.is_ecp5() {
         // nextpnr-ice40 exchanges inputs too and has no option against it, and its SDF does not show it.
         tool::write(&dir.join("rings.py"), loops::script())?;
-        routing.args(["--pre-route", "rings.py", "--write", "routed.json"]);
+        routing.args(["--pre-route", "rings.py"]);
     }
     tool::run(&mut routing)?;
-    if !device.is_ecp5() {
-        loops::check_routing(&tool::read(&dir.join("routed.json"))?)?;
-    }
     let report = Report::read(&dir.join("top.rpt"), nextpnr)?;
     let (cells, of_pins) = if device.is_ecp5() {
         (report.used("TRELLIS_COMB"), CELLS_OF_PINS[1])
@@ -159,6 +156,9 @@ pub fn route(device: Device, dir: &Path) -> Result<Routed, Error> {
     let (loops_ps, wires_ps) = delays(device, &sdf)
         .map_err(|reason| Error::ToolFailed { command: format!("{nextpnr} --sdf"), reason })?;
     let routed = tool::read(&dir.join("routed.json"))?;
+    if !device.is_ecp5() {
+        loops::check_routing(&routed)?;
+    }
     let ways = ways(device, &routed)
         .map_err(|reason| Error::ToolFailed { command: format!("{nextpnr} --write"), reason })?;
     Ok(Routed {
