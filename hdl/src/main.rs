@@ -148,7 +148,10 @@ fn report(board: &str) -> Result<(), Error> {
 
 fn prove(board: &str, proof: Option<&str>) -> Result<(), Error> {
     let verilog = top::verilog(board)?;
-    let proofs = proof.map_or(Ok(formal::PROOFS.to_vec()), |name| Ok(vec![formal::Proof::named(name)?]))?;
+    let proofs = match proof {
+        Some(name) => vec![formal::Proof::named(name)?],
+        None => formal::PROOFS.to_vec(),
+    };
     let jobs: Vec<_> = proofs
         .iter()
         .flat_map(|proof| proof.tasks.iter().map(|&task| (*proof, task, verilog.as_str())))

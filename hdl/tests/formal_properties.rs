@@ -12,7 +12,8 @@ fn outcomes(jobs: &[(Proof, &str, &str)]) -> Option<Vec<Outcome>> {
             println!("skipped: {error}");
             None
         }
-        outcomes => Some(outcomes.unwrap()),
+        Err(error) => panic!("{error}"),
+        Ok(outcomes) => Some(outcomes),
     }
 }
 
@@ -110,7 +111,7 @@ const DEFECTS: [Defect; 22] = [
 /// `verilog` with `instead` in the place of the one `text` in `module`.
 fn with_defect(verilog: &str, (_, _, module, text, instead): Defect) -> String {
     let start = verilog.find(&format!("module {module}(")).unwrap_or_else(|| panic!("no module {module}"));
-    let length = verilog[start..].find("endmodule").unwrap();
+    let length = verilog[start..].find("endmodule").unwrap_or_else(|| panic!("{module} does not end"));
     let (before, rest) = verilog.split_at(start);
     let (body, after) = rest.split_at(length);
     assert_eq!(body.matches(text).count(), 1, "{module}: {text}");
