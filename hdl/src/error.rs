@@ -84,6 +84,25 @@ pub enum Error {
         /// Which differ, and in what.
         reason: String,
     },
+    /// `hdl/formal` has no such proof.
+    #[error("no proof {name:?} in hdl/formal; there are: {known}")]
+    UnknownProof {
+        /// The name asked for.
+        name: String,
+        /// The names there are.
+        known: String,
+    },
+    /// A formal proof failed.
+    #[error(
+        "{task} fails: {properties}; run `packaging/setup.sh formal`, then hdl/formal/NAME.sby by hand for the trace, see \
+         hdl/formal/README.md"
+    )]
+    Unproven {
+        /// The proof and its task.
+        task: String,
+        /// What does not hold.
+        properties: String,
+    },
     /// An image, its manifest entry and the sources are not of one build.
     #[error("bitstreams: {board}: {reason}; run `twinseal-hdl bitstream --board {board}`")]
     StaleImage {
@@ -132,6 +151,8 @@ impl Error {
             Self::Lint(_) => "TSL-HDL-013",
             Self::Rings { .. } => "TSL-HDL-014",
             Self::BelowAim(_) => "TSL-HDL-016",
+            Self::UnknownProof { .. } => "TSL-HDL-017",
+            Self::Unproven { .. } => "TSL-HDL-018",
         }
     }
 }
@@ -164,6 +185,8 @@ mod tests {
             Error::Lint(String::new()),
             Error::Rings { reason: String::new() },
             Error::BelowAim(String::new()),
+            Error::UnknownProof { name: String::new(), known: String::new() },
+            Error::Unproven { task: String::new(), properties: String::new() },
         ];
         let codes: std::collections::BTreeSet<_> = errors.iter().map(Error::code).collect();
         assert_eq!(codes.len(), errors.len());

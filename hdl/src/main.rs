@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use twinseal_hdl::engine::CLOCKS_PER_BLOCK;
-use twinseal_hdl::flow::{bench, checkout, document, manifest, rings};
+use twinseal_hdl::flow::{bench, checkout, document, formal, manifest, rings};
 use twinseal_hdl::golden::sha256::BLOCK_BYTES;
 use twinseal_hdl::top::boards;
 use twinseal_hdl::{Error, lint, top};
@@ -49,6 +49,14 @@ enum Command {
         #[arg(long, value_name = "DIR")]
         peer: Option<PathBuf>,
     },
+    /// Prove the properties of hdl/formal of a board's Verilog
+    Formal {
+        /// A name from boards.toml
+        #[arg(long, default_value = "hx8k")]
+        board: String,
+        /// A proof of hdl/formal; all of them without it
+        proof: Option<String>,
+    },
     /// Route the rings of the PUF alone and print how alike they are and what entropy that leaves
     Rings {
         /// All of them when absent
@@ -82,6 +90,7 @@ fn main() -> ExitCode {
             bench::bench(peer.as_deref(), &checkout().join("build/bench"), &checkout().join(bench::TABLE))
         }
         Command::Rings { device } => route_rings(device),
+        Command::Formal { board, proof } => prove(&board, proof.as_deref()),
         Command::Lint => lint_all(),
         Command::Docs { check: false } => document::write(&checkout()),
         Command::Docs { check: true } => document::check(&checkout()),
@@ -135,6 +144,20 @@ fn report(board: &str) -> Result<(), Error> {
         println!("  {tool}: {version}");
     }
     Ok(())
+}
+
+fn prove(board: &str, proof: Option<&str>) -> Result<(), Error> {
+    let verilog = top::verilog(board)?;
+    let proofs = match proof {
+        Some(name) => vec![formal::Proof::named(name)?],
+        None => formal::PROOFS.to_vec(),
+    };
+    let jobs: Vec<_> = proofs
+        .iter()
+        .flat_map(|proof| proof.tasks.iter().map(|&task| (*proof, task, verilog.as_str())))
+        .collect();
+    let outcomes = formal::run_all(&jobs, |outcome| println!("{board} {outcome}"))?;
+    outcomes.into_iter().try_for_each(formal::Outcome::holds)
 }
 
 fn route_rings(device: Option<RingsOn>) -> Result<(), Error> {

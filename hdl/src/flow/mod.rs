@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod build;
 pub mod document;
+pub mod formal;
 pub mod image;
 pub mod loops;
 pub mod manifest;

@@ -314,7 +314,7 @@ impl Logic for Vault {
                 _ => self.clear.next = false,
             }
         }
-        if self.start.val() {
+        if self.start.val() && !self.busy_now.q.val() {
             self.busy_now.d.next = true;
             self.request_now.d.next = self.request.val();
             self.key_open.d.next = false;
