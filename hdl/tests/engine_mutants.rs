@@ -19,8 +19,12 @@ const DEFECTS: [(&str, &str, &str); 11] = [
         "clear_kw$d = leads_in || (led_in$q && (step$q < 32'h4));",
         "clear_kw$d = 1'b0;",
     ),
-    ("H1 not added to b", "add_b$d = step$q == 32'h7;", "add_b$d = 1'b0;"),
-    ("the copy of H1 stored a clock late", "store_b$d = step$q == 32'h8;", "store_b$d = step$q == 32'h9;"),
+    ("H1 not added to b", "if (add_b$q) begin", "if (1'b0) begin"),
+    (
+        "the copy of H1 stored a clock late",
+        "copy_b$write_enable = store_b$q;",
+        "copy_b$write_enable = keep_delta$q;",
+    ),
     ("the outer key the inner one", "pages$read_data ^ 32'h6a6a6a6a", "pages$read_data"),
     ("the length of a node as of 64 bytes", "mem[47] = 32'h00000208;", "mem[47] = 32'h00000200;"),
     (

@@ -158,6 +158,9 @@ fn all_loops_are_alike(device: RoutedOn) {
     let first = (routed.loops_ps[0], routed.wires_ps[0]);
     assert!(routed.loops_ps.iter().zip(&routed.wires_ps).all(|(l, w)| (*l, *w) == first), "{routed}");
     assert_eq!(routed.spread(), [0.0; 2]);
+    // Two halves of a tile on iCE40.
+    let kinds = if device == RoutedOn::Ecp5 { 1 } else { 2 };
+    assert_eq!(routed.wirings(), (kinds, RINGS / 2), "{routed}");
     assert!(routed.counters_mhz.iter().all(|mhz| *mhz > 1.35 * routed.ring_mhz()), "{routed}");
     if device != RoutedOn::Ecp5 {
         assert!(routed.cells <= CELLS, "{routed}");

@@ -261,8 +261,8 @@ always @(posedge clock) clearing <= clear;
     );
     // A LUT and its flip-flop each: synthesis would take some of the bits out into resets, which need LUTs of their own.
     for (name, lines, inputs) in [
-        ("column", 8, ["pair[0]", "pair[1]", "pair[2]", "1'b1"]),
-        ("row_high", 8, ["pair[5]", "pair[6]", "pair[7]", "1'b1"]),
+        ("column", 8, ["pair[0]", "pair[1]", "pair[2]", "1'b0"]),
+        ("row_high", 8, ["pair[5]", "pair[6]", "pair[7]", "1'b0"]),
         ("row_low", 4, ["pair[3]", "pair[4]", "1'b0", "run"]),
     ] {
         let _ = writeln!(code, "wire [{0}:0] {name}, {name}_next;", lines - 1);
@@ -274,7 +274,8 @@ always @(posedge clock) clearing <= clear;
 (* keep *) SB_LUT4 #(.LUT_INIT(16'h{:04x})) {name}_{line}_lut (.O({name}_next[{line}]), .I0({i0}), .I1({i1}), .I2({i2}), .I3({i3}));
 SB_DFF {name}_{line}_register (.Q({name}[{line}]), .C(clock), .D({name}_next[{line}]));
 ",
-                0x100 << line
+                // Without `run` the upper half of the table is out of reach.
+                if i3 == "run" { 0x100 << line } else { 1 << line }
             );
         }
     }
@@ -306,13 +307,15 @@ SB_DFF {name}_{line}_register (.Q({name}[{line}]), .C(clock), .D({name}_next[{li
                 );
             }
             let name = format!("{side}_{tile}");
+            // An input left out is low: one that is high would take a wire from elsewhere into the tile.
+            let table = [0x8888, 0x8080, 0x8000][children.len()];
             let below = |at: usize| match children.get(at) {
                 Some(child) => format!("{side}_tile[{child}]"),
-                None => "1'b1".into(),
+                None => "1'b0".into(),
             };
             let _ = writeln!(
                 code,
-                "(* keep, BEL = \"X{x}/Y{y}/lc6\" *) SB_LUT4 #(.LUT_INIT(16'h8000)) {name}_and \
+                "(* keep, BEL = \"X{x}/Y{y}/lc6\" *) SB_LUT4 #(.LUT_INIT(16'h{table:04x})) {name}_and \
                  (.O({side}_tile[{tile}]), .I0({name}_0_c), .I1({name}_1_c), .I2({}), .I3({}));",
                 below(0),
                 below(1)

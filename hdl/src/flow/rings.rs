@@ -3,12 +3,13 @@
 //! A loop's delay is that of its LUTs and of the wires between them. What differs from ring to ring is the same in every
 //! chip: whoever knows the design knows it, and it is no entropy. What that leaves is computed with the silicon model.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 use std::process::Command;
 
 use rust_hdl_core::prelude::*;
+use serde::Deserialize;
 use twinseal_puf::evaluate::layout::{self, RootEntropy};
 
 use super::loops;
@@ -86,6 +87,9 @@ pub struct Routed {
     pub loops_ps: Vec<f64>,
     /// The wires in it.
     pub wires_ps: Vec<f64>,
+    /// What connects every loop, switch by switch, as seen from its tile. Delays alone do not tell: nextpnr-ice40 counts a
+    /// LUT's delay from the input in the netlist, and may have taken another.
+    pub ways: Vec<String>,
     /// Highest clock of both counters, in megahertz.
     pub counters_mhz: [f64; 2],
     /// Cells of the array.
@@ -132,19 +136,16 @@ pub fn route(device: Device, dir: &Path) -> Result<Routed, Error> {
         "read_verilog top.v; hierarchy -check -top pins; proc; select -assert-none t:$dlatch; {synthesis} -top pins -json top.json"
     );
     tool::run(Command::new(yosys).args(["-q", "-p", &script]).current_dir(dir))?;
-    let files = ["--json", "top.json", "--sdf", "top.sdf", "--report", "top.rpt"];
+    let files = ["--json", "top.json", "--sdf", "top.sdf", "--report", "top.rpt", "--write", "routed.json"];
     let more = ["--seed", "1", "--ignore-loops", "--freq", "12", "--quiet"];
     let mut routing = Command::new(nextpnr);
     routing.args(options).args(files).args(more).current_dir(dir);
     if !device.is_ecp5() {
         // nextpnr-ice40 exchanges inputs too and has no option against it, and its SDF does not show it.
         tool::write(&dir.join("rings.py"), loops::script())?;
-        routing.args(["--pre-route", "rings.py", "--write", "routed.json"]);
+        routing.args(["--pre-route", "rings.py"]);
     }
     tool::run(&mut routing)?;
-    if !device.is_ecp5() {
-        loops::check_routing(&tool::read(&dir.join("routed.json"))?)?;
-    }
     let report = Report::read(&dir.join("top.rpt"), nextpnr)?;
     let (cells, of_pins) = if device.is_ecp5() {
         (report.used("TRELLIS_COMB"), CELLS_OF_PINS[1])
@@ -154,13 +155,90 @@ pub fn route(device: Device, dir: &Path) -> Result<Routed, Error> {
     let sdf = String::from_utf8_lossy(&tool::read(&dir.join("top.sdf"))?).into_owned();
     let (loops_ps, wires_ps) = delays(device, &sdf)
         .map_err(|reason| Error::ToolFailed { command: format!("{nextpnr} --sdf"), reason })?;
+    let routed = tool::read(&dir.join("routed.json"))?;
+    if !device.is_ecp5() {
+        loops::check_routing(&routed)?;
+    }
+    let ways = ways(device, &routed)
+        .map_err(|reason| Error::ToolFailed { command: format!("{nextpnr} --write"), reason })?;
     Ok(Routed {
         device,
         loops_ps,
         wires_ps,
+        ways,
         counters_mhz: ["first_ring", "second_ring"].map(|clock| report.fmax_of(clock)),
         cells: cells.saturating_sub(of_pins),
     })
+}
+
+/// nextpnr's own JSON, as far as it is of interest here.
+#[derive(Deserialize)]
+struct Design {
+    modules: BTreeMap<String, Module>,
+}
+
+#[derive(Deserialize)]
+struct Module {
+    netnames: BTreeMap<String, Net>,
+}
+
+#[derive(Deserialize)]
+struct Net {
+    attributes: BTreeMap<String, serde_json::Value>,
+}
+
+/// The switches of every ring's nets, from nextpnr's routed JSON.
+fn ways(device: Device, json: &[u8]) -> Result<Vec<String>, String> {
+    let design: Design = serde_json::from_slice(json).map_err(|e| e.to_string())?;
+    let mut rings: Vec<Vec<String>> = vec![Vec::new(); RINGS];
+    for (name, net) in design.modules.values().flat_map(|module| &module.netnames) {
+        let Some((ring, wire)) = net_of(device, name) else { continue };
+        let routing = net.attributes.get("ROUTING").and_then(serde_json::Value::as_str).unwrap_or_default();
+        // Wire, switch, strength, and again; the wire at the source has no switch, and is in the ring's tile.
+        let fields: Vec<&str> = routing.split(';').collect();
+        let steps = || fields.chunks_exact(3);
+        let home = steps().find(|step| step[1].is_empty()).and_then(|step| place_of(step[0]));
+        let (x, y, _) = home.ok_or_else(|| format!("{name} is not routed"))?;
+        let mut switches: Vec<String> = steps()
+            .filter(|step| !step[1].is_empty())
+            .map(|step| {
+                let (sx, sy, what) = place_of(step[1]).unwrap_or((x, y, step[1]));
+                // nextpnr-ice40 says once more where both ends are.
+                let ends = what.split(".->.").map(|end| match end.splitn(3, '.').collect::<Vec<_>>()[..] {
+                    [ex, ey, what] => {
+                        let from = |at: &str, home: i32| at.parse::<i32>().map_or(0, |at| at - home);
+                        format!("{} {} {what}", from(ex, x), from(ey, y))
+                    }
+                    _ => end.to_owned(),
+                });
+                format!("{wire}: {} {} {}", sx - x, sy - y, ends.collect::<Vec<_>>().join(" to "))
+            })
+            .collect();
+        switches.sort();
+        rings[ring].append(&mut switches);
+    }
+    for (number, ring) in rings.iter_mut().enumerate() {
+        ring.sort();
+        if ring.is_empty() {
+            return Err(format!("ring {number} is not in the routed design"));
+        }
+    }
+    Ok(rings.into_iter().map(|ring| ring.join("\n")).collect())
+}
+
+/// Column, row and the rest of `X56/Y38/F5_SLICE`.
+fn place_of(name: &str) -> Option<(i32, i32, &str)> {
+    let (x, rest) = name.strip_prefix('X')?.split_once("/Y")?;
+    let (y, rest) = rest.split_once('/')?;
+    Some((x.parse().ok()?, y.parse().ok()?, rest))
+}
+
+/// Ring and wire of the net `t.first_17_1_a` or `t.first_17_0_w3`.
+fn net_of(device: Device, name: &str) -> Option<(usize, &str)> {
+    let at = name.rfind("first_").or_else(|| name.rfind("second_"))?;
+    let [side, tile, half, wire] = name[at..].split('_').collect::<Vec<_>>()[..] else { return None };
+    let known = if device.is_ecp5() { wire.starts_with('w') } else { ["a", "b", "c"].contains(&wire) };
+    known.then_some((device.ring(side, tile.parse().ok()?, half.parse().ok()?), wire))
 }
 
 /// Delays of the loops and of their wires, from nextpnr's SDF.
@@ -233,6 +311,12 @@ impl Routed {
         1e6 / (2.0 * self.loops_ps.iter().sum::<f64>() / self.loops_ps.len() as f64)
     }
 
+    /// How many kinds of wiring there are, and in how many pairs both rings have the same.
+    pub fn wirings(&self) -> (usize, usize) {
+        let kinds: BTreeSet<&String> = self.ways.iter().collect();
+        (kinds.len(), self.ways.chunks_exact(2).filter(|pair| pair[0] == pair[1]).count())
+    }
+
     /// Standard deviation of the bias of rings, and of the difference of a pair's.
     pub fn spread(&self) -> [f64; 2] {
         let deviation = |values: &[f64]| {
@@ -261,6 +345,8 @@ impl fmt::Display for Routed {
         if kinds.len() > 8 {
             writeln!(f, "  and {} more kinds of loop", kinds.len() - 8)?;
         }
+        let (kinds, alike) = self.wirings();
+        writeln!(f, "  {kinds} kinds of wiring, switch by switch; {alike} pairs of {} alike", RINGS / 2)?;
         let [rings, pairs] = self.spread();
         writeln!(
             f,

@@ -133,7 +133,6 @@ impl Pair {
 
     /// Random bits of these samples.
     pub fn entropy_of(&mut self, samples: &[Vec<u32>]) -> Answer {
-        samples.iter().for_each(|sample| self.board.sample(sample));
         let window = window_clocks(self.clock_hz);
         let (mut raw, mut taken, mut sound) = (vec![], 0, true);
         for sample in samples {
@@ -146,6 +145,7 @@ impl Pair {
                 break;
             }
         }
+        samples[..taken].iter().for_each(|sample| self.board.sample(sample));
         let answer = self.board.ask(opcode::ENTROPY, &[]);
         assert_eq!(answer.samples, taken);
         if sound {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use crate::archive;
 use crate::block::{self, Block, Header, Height, InclusionProof, SignedHeader};
 use crate::clock::Clock;
 use crate::light::genesis_header;
@@ -74,7 +75,7 @@ impl Ledger {
         clock: Arc<dyn Clock>,
         orderer: Box<dyn Orderer>,
     ) -> Result<Self, Error> {
-        let tip = check_tip(&store, &genesis)?;
+        let tip = archive::check_tip(&store, &genesis)?;
         Ok(Self {
             chain: genesis.chain()?,
             genesis,
@@ -283,11 +284,7 @@ impl Ledger {
 
     /// Shows a third party that `id` is on the ledger; check with [`crate::verify_inclusion`].
     pub fn proof(&self, id: &TransactionId) -> Result<(SignedHeader, InclusionProof), Error> {
-        let receipt = self.store.receipt(id)?.ok_or(Error::NoSuchTransaction { id: *id })?;
-        let missing = || Error::Corrupted { reason: format!("block {} does not hold {id}", receipt.height) };
-        let block = self.store.block(receipt.height)?.ok_or_else(missing)?;
-        let path = merkle::inclusion_path(&block.leaves()?, receipt.index as usize).ok_or_else(missing)?;
-        Ok((block.header, InclusionProof { index: receipt.index, outcome: receipt.outcome, path }))
+        archive::proof(&self.store, id)
     }
 
     /// The record as last registered.
@@ -340,63 +337,9 @@ impl Ledger {
     /// Checks the whole ledger: every header, signature, tree head, receipt and limit, and by executing everything again
     /// that state and digests are what they must be. Linear in the ledger's length.
     pub fn verify(&self) -> Result<Header, Error> {
-        let orderer = self.genesis.orderer.account();
-        let mut state = state::genesis(&self.genesis)?;
-        let mut previous = genesis_header(&self.genesis)?;
-        let bad = |height, reason| Error::BadBlock { height, reason };
         // Held throughout, so that no block comes meanwhile.
         let tip = lock(&self.tip);
-        let first = self.store.header(Height(0))?.ok_or(bad(Height(0), "it is missing"))?;
-        first.verify(&self.genesis.orderer).map_err(|_| bad(Height(0), "its signature is wrong"))?;
-        if first.header != previous {
-            return Err(bad(Height(0), "it does not follow from the genesis"));
-        }
-        for block in self.blocks(Height(1)) {
-            let block = block?;
-            let header = block.header.header.clone();
-            header.check_follows(&previous)?;
-            block.check(&self.genesis.orderer, &self.genesis.rules)?;
-            for transaction in &block.transactions {
-                let member: Option<MemberEntry> = state::read(&state, &key::member(&transaction.sender()))?;
-                let member = member.ok_or(bad(header.height, "a sender is not a member"))?;
-                if transaction.chain() != self.chain {
-                    return Err(bad(header.height, "a transaction is for another ledger"));
-                }
-                transaction
-                    .verify(&member.public_key)
-                    .map_err(|_| bad(header.height, "a transaction's signature is wrong"))?;
-            }
-            let (outcomes, writes) =
-                state::execute(&state, &block.transactions, header.timestamp_ms, &orderer)?;
-            if outcomes != block.outcomes {
-                return Err(bad(header.height, "its outcomes are not what execution gives"));
-            }
-            if state::digest(&previous.state_digest, &writes)? != header.state_digest {
-                return Err(bad(header.height, "its state digest is not what execution gives"));
-            }
-            self.verify_receipts(&block)?;
-            state.extend(writes);
-            previous = header;
-        }
-        if previous != *tip {
-            return Err(bad(previous.height.next(), "it is missing"));
-        }
-        if !self.store.state_equals(&state)? {
-            return Err(Error::Corrupted { reason: "the state is not what the blocks give".into() });
-        }
-        Ok(previous)
-    }
-
-    fn verify_receipts(&self, block: &Block) -> Result<(), Error> {
-        let Header { height, timestamp_ms, .. } = block.header.header;
-        for (index, (transaction, outcome)) in block.transactions.iter().zip(&block.outcomes).enumerate() {
-            let (id, index) = (transaction.id()?, count(index)?);
-            let expected = Receipt { id, height, index, timestamp_ms, outcome: *outcome };
-            if self.store.receipt(&id)? != Some(expected) {
-                return Err(Error::Corrupted { reason: format!("the receipt of {id} is wrong") });
-            }
-        }
-        Ok(())
+        archive::verify(&self.store, &self.genesis, &tip)
     }
 }
 
@@ -415,20 +358,6 @@ pub(crate) fn block0(genesis: &Genesis, orderer_key: &SigningKey) -> Result<Bloc
     }
     let header = SignedHeader::sign(genesis_header(genesis)?, orderer_key)?;
     Ok(Block { header, transactions: Vec::new(), outcomes: Vec::new() })
-}
-
-/// The newest block must be whole, signed, and follow the one before it.
-fn check_tip(store: &Store, genesis: &Genesis) -> Result<Header, Error> {
-    let tip = store.tip()?.header;
-    let missing = || Error::Corrupted { reason: format!("block {} is missing", tip.height) };
-    if tip.height == Height(0) {
-        let expected = genesis_header(genesis)?;
-        return if tip == expected { Ok(tip) } else { Err(missing()) };
-    }
-    let previous = store.header(Height(tip.height.0 - 1))?.ok_or_else(missing)?;
-    tip.check_follows(&previous.header)?;
-    store.block(tip.height)?.ok_or_else(missing)?.check(&genesis.orderer, &genesis.rules)?;
-    Ok(tip)
 }
 
 fn count(n: usize) -> Result<u32, Error> {

@@ -16,6 +16,7 @@
 //! Start at [`Ledger`]; a participant that holds headers alone uses [`LightClient`].
 #![forbid(unsafe_code)]
 
+mod archive;
 pub mod block;
 pub mod clock;
 mod codec;
@@ -33,6 +34,7 @@ pub mod state;
 mod store;
 pub mod transaction;
 
+pub use archive::Archive;
 pub use block::{Block, Header, Height, InclusionProof, SignedHeader, verify_inclusion};
 pub use clock::{Clock, SystemClock};
 pub use digest::{BlockHash, ChainId, TransactionId};

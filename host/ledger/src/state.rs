@@ -131,6 +131,10 @@ pub(crate) mod key {
     pub(crate) fn record(record: &RecordNumber) -> Vec<u8> {
         key(b'r', &[record.as_bytes()])
     }
+    /// Begins the keys of all records.
+    pub(crate) fn records() -> Vec<u8> {
+        key(b'r', &[])
+    }
     pub(crate) fn lease(id: &TransactionId) -> Vec<u8> {
         key(b'l', &[id.as_bytes()])
     }

@@ -53,6 +53,11 @@ impl Store {
             let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
             File::open(folder).and_then(|f| f.sync_all()).map_err(|e| io("sync the ledger's folder", e))?;
         }
+        Self::open_existing(path, genesis)
+    }
+
+    /// Opens the ledger at `path`, which must be there.
+    pub(crate) fn open_existing(path: &Path, genesis: &Genesis) -> Result<Self, Error> {
         Self::load(builder().open(path).map_err(storage)?, genesis)
     }
 

@@ -105,3 +105,31 @@ fn another_database_is_refused() {
     let error = open(&path, TestClock::new()).unwrap_err();
     assert_eq!(error.code(), "TSL-LED-022", "{error}");
 }
+
+/// Whoever lost the orderer's key can still read and check everything.
+#[test]
+fn an_archive_is_verified_and_read_without_the_orderers_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("copy.redb");
+    assert!(Archive::open(&path, genesis()).is_err() && !path.exists(), "nothing is made where nothing is");
+    for good in files(folder.path()) {
+        std::fs::write(&path, &good).unwrap();
+        let archive = Archive::open(&path, genesis()).unwrap();
+        assert_eq!(archive.head().height.0, BLOCKS.into());
+        let records = archive.records().unwrap();
+        let numbers: Vec<_> = records.iter().map(|(number, _)| number.as_bytes()[0]).collect();
+        assert_eq!(numbers, Vec::from_iter(0..BLOCKS));
+        for (_, record) in &records {
+            let (header, proof) = archive.proof(&record.transaction).unwrap();
+            header.verify(&genesis().orderer).unwrap();
+            verify_inclusion(&header.header, &record.transaction, &proof).unwrap();
+        }
+        drop(archive);
+        let other = Genesis { name: "another consortium".into(), ..genesis() };
+        assert_eq!(Archive::open(&path, other).unwrap_err().code(), "TSL-LED-013");
+        let mut bytes = good.clone();
+        bytes.truncate(good.len() / 2);
+        std::fs::write(&path, bytes).unwrap();
+        assert_eq!(Archive::open(&path, genesis()).unwrap_err().code(), "TSL-LED-022");
+    }
+}

@@ -1,11 +1,13 @@
 //! What a node answers, as the API sends it and the command prints it.
 
 use serde::{Deserialize, Serialize};
+use twinseal_ledger::{Genesis, InclusionProof, SignedHeader, Transaction};
 use twinseal_twin::{Filled, Series, predict};
 use utoipa::ToSchema;
 
 use crate::Error;
 use crate::record::{RecordNumber, SectionName};
+use crate::root::Kind;
 
 /// How gaps are filled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema, clap::ValueEnum)]
@@ -44,6 +46,8 @@ pub struct PutReport {
     pub record: String,
     /// What was sealed.
     pub sections: Vec<String>,
+    /// Who may read each of them, recovery included.
+    pub policies: Vec<String>,
     /// Size of the blob.
     pub blob_bytes: u64,
     /// SHA-256 of the blob.
@@ -65,7 +69,9 @@ pub struct PutReport {
 impl core::fmt::Display for PutReport {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         writeln!(f, "record      {}", self.record)?;
-        writeln!(f, "sections    {}", self.sections.join(", "))?;
+        for (section, policy) in self.sections.iter().zip(&self.policies) {
+            writeln!(f, "section     {section}: {policy}")?;
+        }
         writeln!(
             f,
             "blob        {} bytes, SHA-256 {} ({})",
@@ -73,6 +79,154 @@ impl core::fmt::Display for PutReport {
         )?;
         writeln!(f, "registered  transaction {} in block {}", self.transaction, self.height)?;
         write!(f, "tree head   {} ({})", self.tree_head, self.merkle_engine)
+    }
+}
+
+/// What became of a record of a lost node.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct RecoverReport {
+    /// The lost ledger.
+    pub from_chain: String,
+    /// Its record.
+    pub from_record: String,
+    /// The record it is now.
+    pub record: String,
+    /// It was put now, and not before.
+    pub is_new: bool,
+    /// Its sections; the last says where it came from.
+    pub sections: Vec<String>,
+    /// Who may read each of them.
+    pub policies: Vec<String>,
+}
+
+/// What `twinseal recover` did.
+#[derive(Debug, Serialize)]
+pub struct RecoverySummary {
+    /// The lost ledger, verified from its agreement to its newest block.
+    pub chain: String,
+    /// That block.
+    pub height: u64,
+    /// Every record that was asked for.
+    pub records: Vec<RecordSummary>,
+}
+
+/// One record of it.
+#[derive(Debug, Serialize)]
+pub struct RecordSummary {
+    /// Its number on the lost ledger.
+    pub record: String,
+    /// Sections the keys opened.
+    pub opened: Vec<String>,
+    /// What was refused: a section, or `*` for the whole record; the code; and what to do.
+    pub refused: Vec<(String, String, String)>,
+    /// What became of it; nothing in a dry run.
+    pub put: Option<RecoverReport>,
+}
+
+impl RecordSummary {
+    /// Of a record that could be verified.
+    pub fn new(record: &RecordNumber, opened: Vec<String>, refused: &[(SectionName, Error)]) -> Self {
+        let refused = refused.iter().map(|(name, e)| (name.to_string(), e.code().into(), e.to_string()));
+        Self { record: record.to_string(), opened, refused: refused.collect(), put: None }
+    }
+
+    /// Of one that could not, or could not be put.
+    pub fn failed(record: &RecordNumber, e: &Error) -> Self {
+        let refused = vec![("*".into(), e.code().into(), e.to_string())];
+        Self { record: record.to_string(), opened: Vec::new(), refused, put: None }
+    }
+}
+
+impl RecoverySummary {
+    /// Every section of every record was opened.
+    pub fn is_whole(&self) -> bool {
+        self.records.iter().all(|record| record.refused.is_empty())
+    }
+}
+
+impl core::fmt::Display for RecoverySummary {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        writeln!(
+            f,
+            "ledger {} verified to block {}: {} records",
+            self.chain,
+            self.height,
+            self.records.len()
+        )?;
+        for RecordSummary { record, opened, refused, put } in &self.records {
+            match put {
+                Some(put) if put.is_new => writeln!(f, "{record}  is now {}", put.record)?,
+                Some(put) => writeln!(f, "{record}  was recovered before, as {}", put.record)?,
+                None => writeln!(f, "{record}  nothing was put")?,
+            }
+            if !opened.is_empty() {
+                writeln!(f, "    opened   {}", opened.join(", "))?;
+            }
+            for (what, code, message) in refused {
+                writeln!(f, "    refused  {what}: {message} [{code}]")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What is plugged in, and what keys grow from.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct BoardStatus {
+    /// Name and build of the board, if there is one.
+    pub board: Option<String>,
+    /// The gateware's build id, 8 hex digits.
+    pub build_id: Option<String>,
+    /// Engines of the board.
+    pub engines: Vec<String>,
+    /// What keys grow from.
+    pub root: Kind,
+    /// Where random bytes come from.
+    pub entropy: String,
+    /// Who may read every record besides those its own policy names.
+    pub recovery_policy: Option<String>,
+    /// What should be otherwise, with the remedy.
+    pub warnings: Vec<String>,
+}
+
+impl core::fmt::Display for BoardStatus {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let root = match self.root {
+            Kind::Vault => "the silicon of this board; no key is on the disk",
+            Kind::File => "a file of 32 random bytes (root.key)",
+        };
+        writeln!(f, "board     {}", self.board.as_deref().unwrap_or("none"))?;
+        if self.board.is_some() {
+            writeln!(f, "engines   {}", self.engines.join(", "))?;
+        }
+        writeln!(f, "keys      grow from {root}")?;
+        writeln!(f, "entropy   {}", self.entropy)?;
+        writeln!(f, "recovery  {}", self.recovery_policy.as_deref().unwrap_or("none"))?;
+        self.warnings.iter().try_for_each(|warning| writeln!(f, "warning   {warning}"))
+    }
+}
+
+/// A vault's answer to a challenge. It is symmetric: only the same board can check it, by answering again. Two equal answers
+/// show that the same root was there both times, in gateware that calls itself `build_id`; they do not show that the
+/// gateware is that build, because another bitstream on the same board can read the same rings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Attestation {
+    /// Name and build of the board.
+    pub board: String,
+    /// The gateware's build id, 8 hex digits.
+    pub build_id: String,
+    /// What was asked, 64 hex digits.
+    pub challenge: String,
+    /// HMAC-SHA-256 under the root of 3, build id and challenge; 64 hex digits.
+    pub mac: String,
+}
+
+impl core::fmt::Display for Attestation {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        writeln!(f, "board      {}", self.board)?;
+        writeln!(f, "build id   {}", self.build_id)?;
+        writeln!(f, "challenge  {}", self.challenge)?;
+        write!(f, "mac        {}", self.mac)
     }
 }
 
@@ -112,6 +266,23 @@ pub struct Evidence {
     pub transaction: String,
     /// Inclusion of the registration under the header's tree head.
     pub proof: String,
+}
+
+impl Evidence {
+    /// Encodes what a ledger has of `transaction`.
+    pub fn new(
+        genesis: &Genesis,
+        header: &SignedHeader,
+        transaction: &Transaction,
+        proof: &InclusionProof,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            genesis: hex::encode(genesis.to_bytes()?),
+            header: hex::encode(header.to_bytes()?),
+            transaction: hex::encode(transaction.to_bytes()?),
+            proof: hex::encode(postcard::to_allocvec(proof).map_err(|_| Error::Malformed)?),
+        })
+    }
 }
 
 /// One filled sample.

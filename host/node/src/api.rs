@@ -25,11 +25,15 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{IntoParams, Modify, OpenApi, ToSchema};
 
 use crate::Error;
-use crate::answers::{Evidence, Health, LeaseReport, Method, PredictReport, PutReport};
+use crate::answers::{
+    Attestation, BoardStatus, Evidence, Health, LeaseReport, Method, PredictReport, PutReport, RecoverReport,
+};
 use crate::authority::request::MAX_REQUEST_BYTES;
 use crate::authority::{Authority, Published, Report};
 use crate::node::{Node, REFUSALS, Tokens};
 use crate::record::parse_record_number;
+use crate::recover::Recovered;
+use crate::root::Kind;
 use crate::statement::MAX_AGE_MS;
 use crate::transform::MAX_UPLOAD_BYTES;
 use crate::upload::{Upload, UploadKind};
@@ -106,6 +110,9 @@ pub fn router(node: Arc<Node>, tokens: Tokens, max_body_bytes: usize) -> Router 
         .route_layer(middleware::from_fn_with_state(shared.clone(), authorize_reader));
     Router::new()
         .route("/v1/records", post(put))
+        .route("/v1/recovered", post(recovered))
+        .route("/v1/board", get(board))
+        .route("/v1/board/attest", post(attest))
         .route("/v1/records/{record}/sections/{section}", get(section))
         .route("/v1/records/{record}/sections/{section}/rewrap", post(rewrap))
         .route("/v1/records/{record}/predict", get(predict))
@@ -141,6 +148,9 @@ pub fn router(node: Arc<Node>, tokens: Tokens, max_body_bytes: usize) -> Router 
     modifiers(&Bearer),
     paths(
         put,
+        recovered,
+        board,
+        attest,
         blob,
         evidence,
         section,
@@ -219,6 +229,7 @@ impl IntoResponse for Error {
             Error::BadRecordNumber { .. }
             | Error::BadSectionName
             | Error::BadUpload { .. }
+            | Error::BadRecovery { .. }
             | Error::NotFresh { .. }
             | Error::BadClaim { .. }
             | Error::BadUserId { .. }
@@ -230,6 +241,7 @@ impl IntoResponse for Error {
             | Error::LedgerMismatch { .. }
             | Error::BadSignature
             | Error::Replayed
+            | Error::NoVault
             | Error::NeedsReinstating { .. }
             | Error::NeedsCeremony { .. }
             | Error::AuthorityExists { .. } => StatusCode::CONFLICT,
@@ -343,6 +355,9 @@ struct PutQuery {
     kind: Option<UploadKind>,
     /// Policy of the stream or file section; the node's default when absent.
     policy: Option<String>,
+    /// Leave the node's recovery policy out: the record is then lost with the board.
+    #[serde(default)]
+    no_recovery: bool,
 }
 
 /// Seal, store and register a record.
@@ -354,7 +369,38 @@ async fn put(
     body: Bytes,
 ) -> Result<Json<PutReport>, Error> {
     let upload = Upload::parse(&body, query.kind, query.policy.as_deref())?;
-    Ok(Json(shared.node.put(upload).await?))
+    Ok(Json(shared.node.put(upload, !query.no_recovery).await?))
+}
+
+/// Put a record of a lost node anew: what `twinseal recover` opened, postcard.
+#[utoipa::path(post, path = "/v1/recovered", request_body(content = Vec<u8>, content_type = "application/octet-stream"),
+    responses((status = 200, body = RecoverReport), (status = 402, body = Problem), (status = 422, body = Problem)))]
+async fn recovered(State(shared): State<Arc<Shared>>, body: Bytes) -> Result<Json<RecoverReport>, Error> {
+    Ok(Json(shared.node.recover(Recovered::from_bytes(&body)?).await?))
+}
+
+/// What is plugged in, what keys grow from, and whether records outlive it.
+#[utoipa::path(get, path = "/v1/board", responses((status = 200, body = BoardStatus)))]
+async fn board(State(shared): State<Arc<Shared>>) -> Json<BoardStatus> {
+    Json(shared.node.board_status())
+}
+
+/// What the board is to answer.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Challenge {
+    /// 64 hex digits; random when absent.
+    pub challenge: Option<String>,
+}
+
+/// Have the board's vault answer a challenge.
+#[utoipa::path(post, path = "/v1/board/attest", request_body = Challenge,
+    responses((status = 200, body = Attestation), (status = 409, body = Problem), (status = 503, body = Problem)))]
+async fn attest(
+    State(shared): State<Arc<Shared>>,
+    Json(request): Json<Challenge>,
+) -> Result<Json<Attestation>, Error> {
+    Ok(Json(shared.node.attest(request.challenge.as_deref())?))
 }
 
 /// The sealed blob, checked against its hash on the ledger.
@@ -423,6 +469,9 @@ async fn transformed(
 pub struct RewrapRequest {
     /// The new policy; the old one under the authorities' current keys when absent.
     pub policy: Option<String>,
+    /// Leave the node's recovery policy out.
+    #[serde(default)]
+    pub no_recovery: bool,
 }
 
 /// Give a section another policy, without touching its body; the record's next version is registered.
@@ -435,7 +484,7 @@ async fn rewrap(
     Json(request): Json<RewrapRequest>,
 ) -> Result<Json<PutReport>, Error> {
     let record = parse_record_number(&record)?;
-    Ok(Json(shared.node.rewrap(record, &name, request.policy.as_deref()).await?))
+    Ok(Json(shared.node.rewrap(record, &name, request.policy.as_deref(), !request.no_recovery).await?))
 }
 
 /// How to fill gaps.
@@ -655,8 +704,16 @@ async fn metrics(State(shared): State<Arc<Shared>>) -> Result<String, Error> {
          twinseal_request_failures_total {failures}\n\
          # HELP twinseal_ledger_height Height of the newest block.\n\
          # TYPE twinseal_ledger_height gauge\n\
-         twinseal_ledger_height {}\n",
-        health.height
+         twinseal_ledger_height {}\n\
+         # HELP twinseal_keys_in_vault Keys grow in the silicon of a board (1) or from a file (0).\n\
+         # TYPE twinseal_keys_in_vault gauge\n\
+         twinseal_keys_in_vault {}\n\
+         # HELP twinseal_recovery_policy Records are put under a recovery policy (1) or not (0).\n\
+         # TYPE twinseal_recovery_policy gauge\n\
+         twinseal_recovery_policy {}\n",
+        health.height,
+        u8::from(shared.node.engines().root() == Kind::Vault),
+        u8::from(shared.node.recovery_policy().is_some()),
     ))
 }
 

@@ -12,16 +12,20 @@ use crate::Error;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Where root secret, ledger, objects and API token live.
+    /// Where helper data or root secret, ledger, objects and API token live.
     pub data_dir: PathBuf,
     /// Where the HTTP API listens. Keep it on loopback: the API is plain HTTP with a bearer token.
     pub listen: SocketAddr,
-    /// `none`, `sim`, or the path of a serial port.
+    /// `none`, `sim`, `sim:PATH` with the silicon of another virtual board, or the path of a serial port.
     pub board: String,
     /// `auto` lets the planner choose between board and CPU; `board` and `software` force a side.
     pub engine: EngineChoice,
     /// Longest request body in bytes.
     pub max_body_bytes: usize,
+    /// Who may read every record besides those its own policy names, so that it outlives the board; none if empty.
+    pub recovery_policy: String,
+    /// Public keys (`generation-N.pub`) of the authorities in `recovery_policy` that this node does not run.
+    pub recovery_authorities: Vec<PathBuf>,
 }
 
 /// Who computes.
@@ -45,6 +49,8 @@ impl Default for Config {
             board: "none".into(),
             engine: EngineChoice::Auto,
             max_body_bytes: 64 << 20,
+            recovery_policy: String::new(),
+            recovery_authorities: Vec::new(),
         }
     }
 }

@@ -8,23 +8,27 @@ use serde_json::json;
 use twinseal_abe::outsource::{self, Plan, Transformed};
 use twinseal_abe::time::Epoch;
 use twinseal_abe::{AttributeKey, Claim, Policy};
-use twinseal_driver::Provider;
+use twinseal_driver::{EntropySlot, HelperData, HelperStore, Provider};
 use twinseal_ledger::{Clock, LightClient, SystemClock, merkle};
 use twinseal_twin::{Series, metrics, patient};
 use zeroize::Zeroizing;
 
 use crate::Error;
 use crate::answers::Method;
-use crate::authority::Authorities;
+use crate::at_rest::{self, AtRest};
 use crate::authority::ceremony::Terms;
 use crate::authority::request::{Accepted, Request, accept};
+use crate::authority::{Authorities, Authority};
 use crate::config::{Config, EngineChoice};
+use crate::folder;
 use crate::home::Home;
 use crate::identity::Identity;
 use crate::node::{Node, Stored};
 use crate::reader::ReaderKeys;
 use crate::record::{self, RecordNumber, SealedRecord, SectionName, SignedRecord};
+use crate::recover::Lost;
 use crate::report::{Recorder, Report, Step};
+use crate::root::{HELPER_NAME, Kind};
 use crate::statement::MAX_AGE_MS;
 use crate::transform::{self, TransformedSection};
 use crate::upload::{Upload, UploadKind};
@@ -35,12 +39,15 @@ const PATIENT_SEED: u64 = 7;
 /// Share of observed samples hidden to measure the predictions.
 const HOLD_OUT_PERCENT: u32 = 10;
 
+/// Who may read every record of the demo, so that it outlives the board.
+const RECOVERY_POLICY: &str = "kin@registry and notary@registry";
+
 /// What to run on.
 #[derive(Debug)]
 pub struct DemoOptions {
     /// A Dexcom G6 export or an Empatica E4 file; the simulated patient when `None`.
     pub input: Option<PathBuf>,
-    /// `sim`, `none` or a serial port.
+    /// `sim`, `sim:PATH`, `none` or a serial port.
     pub board: String,
     /// Who computes.
     pub engine: EngineChoice,
@@ -77,8 +84,21 @@ struct Demo<F> {
 
 impl<F: FnMut(&Step)> Demo<F> {
     async fn run(&mut self, options: &DemoOptions, data_dir: &Path) -> Result<(), Error> {
-        let node = self.open(options, data_dir)?;
-        let upload = self.ingest(options)?;
+        let mut elsewhere = Elsewhere::new()?;
+        let config = Config {
+            data_dir: data_dir.to_owned(),
+            board: options.board.clone(),
+            engine: options.engine,
+            recovery_policy: RECOVERY_POLICY.into(),
+            recovery_authorities: vec![elsewhere.at("authorities/registry/generation-1.pub")],
+            ..Config::default()
+        };
+        // Meanwhile somebody else gets a board and enrols it.
+        let second = Second::start(elsewhere.node(&config));
+        let node = self.open(&config)?;
+        self.vault(&node, data_dir)?;
+        let mut upload = self.ingest(options)?;
+        node.add_recovery(&mut upload)?;
         let number = record::random_record_number(&*node.engines().provider().entropy)?;
         self.keys(&node, number, &upload)?;
         let sealed = self.seal(&node, number, &upload)?;
@@ -93,22 +113,18 @@ impl<F: FnMut(&Step)> Demo<F> {
         self.finish(&node, &upload, number).await?;
         self.attack(&node, &sealed, data_dir).await?;
         self.time_and_revocation(&node, number).await?;
-        self.threshold(&node)
+        self.threshold(&node)?;
+        let second = second.join()?;
+        self.lose_the_board(node, second, config, &mut elsewhere, &upload, number).await
     }
 
     fn end(&mut self, step: Recorder) {
         (self.on_step)(self.report.end(step));
     }
 
-    fn open(&mut self, options: &DemoOptions, data_dir: &Path) -> Result<Node, Error> {
+    fn open(&mut self, config: &Config) -> Result<Node, Error> {
         let mut step = self.report.begin("0", "Open the node: board, identities, ledger");
-        let config = Config {
-            data_dir: data_dir.to_owned(),
-            board: options.board.clone(),
-            engine: options.engine,
-            ..Config::default()
-        };
-        let node = Node::open(&config)?;
+        let node = Node::open(config)?;
         for line in node.engine_lines() {
             step.evidence("engine", line);
         }
@@ -116,6 +132,63 @@ impl<F: FnMut(&Step)> Demo<F> {
         step.evidence("owner account", node.owner().account().to_string());
         self.end(step);
         Ok(node)
+    }
+
+    fn vault(&mut self, node: &Node, data_dir: &Path) -> Result<(), Error> {
+        let mut step =
+            self.report.begin("P", "The root key grows in the board's silicon and never leaves it");
+        let status = node.board_status();
+        let Some(board) = node.engines().board().filter(|_| status.root == Kind::Vault) else {
+            step.evidence("keys", "grow from root.key, a file of 32 random bytes, mode 0600");
+            step.warn(
+                "no board with a vault: choose --board sim or a serial port to see keys that are on no disk",
+            );
+            self.end(step);
+            return Ok(());
+        };
+        step.evidence("board", board.label());
+        step.evidence("engines", status.engines.join(", "));
+        step.evidence("random bytes", status.entropy);
+        let helper = HelperStore::new(data_dir).load(HELPER_NAME)?.ok_or(Error::NoVault)?;
+        step.evidence(
+            "helper data",
+            format!("{} bytes, public: {}", HelperData::BYTES, hex::encode(helper.as_bytes())),
+        );
+        let root = data_dir.join(folder::ROOT);
+        step.check("no root is on the disk", !root.exists(), format!("{} does not exist", root.display()));
+        let master = data_dir.join("authorities/hospital/generation-1.key");
+        step.check(
+            "what others must not read and no root gives (authorities' master keys) is sealed under the board",
+            at_rest::is_sealed(&master)?,
+            "authorities/hospital/generation-1.key",
+        );
+
+        let key = || Ok::<_, Error>(node.engines().provider().derive.derive(b"demonstration")?);
+        let before = key()?;
+        board.close_vault()?;
+        step.refused("a key asked of the closed vault", key(), &["TSL-DRV-025"]);
+        let mut altered = *helper.as_bytes();
+        altered[7] ^= 1;
+        let opened = board.open_vault(&HelperData::from_bytes(altered)).map_err(Error::from);
+        step.refused("helper data with one bit changed", opened, &["TSL-DRV-024"]);
+        let started = Instant::now();
+        board.open_vault(&helper)?;
+        let opened_ms = started.elapsed().as_secs_f64() * 1e3;
+        step.check(
+            "read anew, with new noise, the silicon gives the same keys",
+            before == key()?,
+            format!("1024 pair readings corrected and opened in {opened_ms:.0} ms of this machine's time"),
+        );
+        let challenge = [0x5a; 32];
+        let answers = [node.engines().attest(&challenge)?, node.engines().attest(&challenge)?];
+        step.evidence("attestation", format!("{} by build {}", answers[0].mac, answers[0].build_id));
+        step.check(
+            "the vault answers a challenge the same way again",
+            answers[0] == answers[1],
+            "symmetric: only this board can check it",
+        );
+        self.end(step);
+        Ok(())
     }
 
     fn ingest(&mut self, options: &DemoOptions) -> Result<Upload, Error> {
@@ -163,7 +236,7 @@ impl<F: FnMut(&Step)> Demo<F> {
     }
 
     fn keys(&mut self, node: &Node, number: RecordNumber, upload: &Upload) -> Result<(), Error> {
-        let mut step = self.report.begin("2", "Derive the record's section keys from the root secret");
+        let mut step = self.report.begin("2", "Derive the record's section keys from the root");
         step.evidence("record number", number.to_string());
         step.evidence("derived by", node.engines().provider().derive.engine().to_string());
         let again = |n, name: &SectionName| node.owner().section_key(&n, name);
@@ -189,7 +262,6 @@ impl<F: FnMut(&Step)> Demo<F> {
             seen.len() == expected,
             format!("{} keys, all different", seen.len()),
         );
-        step.missing("the root from the board's PUF: this one is a file of 32 random bytes, mode 0600");
         self.end(step);
         Ok(())
     }
@@ -529,7 +601,7 @@ impl<F: FnMut(&Step)> Demo<F> {
         let deadline = Epoch::new(today.days().saturating_add(30));
         let clock = twinseal_abe::time::Clock::new("clock".parse()?);
         let policy = "nurse@hospital".parse::<Policy>()?.within(&clock, today..=deadline)?.to_string();
-        let report = node.rewrap(number, "symptoms", Some(&policy)).await?;
+        let report = node.rewrap(number, "symptoms", Some(&policy), true).await?;
         let record = node.fetch(number).await?;
         let section = record.section("symptoms")?;
         step.evidence("policy", section.access.policy.clone());
@@ -567,7 +639,7 @@ impl<F: FnMut(&Step)> Demo<F> {
         let mut researcher = Reader::new(node, &["researcher@institute", "affiliate@hospital"])?;
         node.rotate("institute")?;
         let name = record.stream()?.name.to_string();
-        node.rewrap(number, &name, None).await?;
+        node.rewrap(number, &name, None, true).await?;
         let record = node.fetch(number).await?;
         let (stream, header) = (record.section(&name)?, &record.header);
         let body = node.body(stream).await?;
@@ -590,7 +662,7 @@ impl<F: FnMut(&Step)> Demo<F> {
         let at = |name: &str| folder.path().join(name);
         let entropy = &*node.engines().provider().entropy;
         let found = |index: u8| {
-            let mut member = Authorities::open(&at(&format!("member-{index}")))?;
+            let mut member = Authorities::open(&at(&format!("member-{index}")), AtRest::plain())?;
             let patience = Duration::from_secs(60);
             let terms = Terms { name: "ministry".into(), threshold: 2, members: 3, index, patience };
             member.found(&at("shared"), &terms, false, &mut crate::entropy::Rng(entropy))?;
@@ -614,7 +686,7 @@ impl<F: FnMut(&Step)> Demo<F> {
             fingerprints.first().cloned().unwrap_or_default(),
         );
 
-        let home = Home::open(&at("home"), true)?;
+        let home = Home::open(&at("home"), true, None)?;
         let (path, now_ms) = (home.keys_path(), SystemClock.now_ms());
         let claim = "inspector@ministry";
         let requests = home.requests(&[claim.parse()?], &home.keys(&path)?, now_ms)?;
@@ -641,6 +713,92 @@ impl<F: FnMut(&Step)> Demo<F> {
             "it opens what was encapsulated under the group's public key",
             received.as_ref().is_ok_and(|received| *received == sent),
             outcome(&received),
+        );
+        self.end(step);
+        Ok(())
+    }
+
+    async fn lose_the_board(
+        &mut self,
+        node: Node,
+        second: Node,
+        config: Config,
+        elsewhere: &mut Elsewhere,
+        upload: &Upload,
+        number: RecordNumber,
+    ) -> Result<(), Error> {
+        let mut step = self
+            .report
+            .begin("B", "The disk without its board is of no use; the recovery policy outlives the board");
+        let (chain, in_vault) = (node.ledger().chain().to_string(), node.engines().root() == Kind::Vault);
+        drop(node);
+        if in_vault {
+            let stolen =
+                |board: &str| Config { board: board.into(), engine: EngineChoice::Auto, ..config.clone() };
+            let board = elsewhere.node(&config).board;
+            step.refused("the same folder with no board", Node::open(&stolen("none")), &["TSL-NOD-059"]);
+            step.refused("the same folder with another board", Node::open(&stolen(&board)), &["TSL-NOD-060"]);
+            step.refused(
+                "an authority's master key read from the disk",
+                Authorities::open(&config.data_dir.join(folder::AUTHORITIES), AtRest::plain()),
+                &["TSL-NOD-058"],
+            );
+        }
+        if let Some(board) = second.engines().board() {
+            step.evidence("second board", format!("{}, with a chip of its own", board.label()));
+        }
+        let lost = Lost::open(&config.data_dir, Some(&chain))?;
+        step.evidence(
+            "the lost ledger",
+            format!("{chain} verified to block {}, without any key of it", lost.height()),
+        );
+
+        let mut kin = Reader::stranger(&*second.engines().provider().entropy)?;
+        let room = elsewhere.authorities.get_mut("registry")?;
+        kin.ask_of(room, "kin@registry")?;
+        let alone = lost.open_record(number, &kin.keys)?;
+        step.check(
+            "one of the two attributes of the recovery policy opens nothing",
+            alone.recovered.sections().count() == 0
+                && alone.refused.iter().all(|(_, e)| e.code() == "TSL-ABE-010"),
+            alone.refused.first().map(|(_, e)| e.to_string()).unwrap_or_default(),
+        );
+        kin.ask_of(room, "notary@registry")?;
+        let opened = lost.open_record(number, &kin.keys)?;
+        step.check(
+            "both open every section of the record",
+            opened.refused.is_empty() && opened.recovered.sections().count() == upload.sections.len(),
+            format!("{RECOVERY_POLICY}: {}", opened.recovered.sections().collect::<Vec<_>>().join(", ")),
+        );
+        let old = SignedRecord::from_bytes(opened.recovered.blob())?;
+        let stream = old.stream()?;
+        let body = crate::store::read_object(&config.data_dir.join(folder::OBJECTS), &stream.body_hash)?;
+        let theirs = second.owner().section_key(&number, &stream.name)?;
+        step.refused(
+            "the second board derives the old record's section key",
+            stream.open_with_key(&old.header, &body, &theirs),
+            &["TSL-NOD-002"],
+        );
+
+        second.pay_lease(64 << 20, 30 * 86_400_000).await?;
+        let report = second.recover(opened.recovered).await?;
+        let name = stream.name.as_str();
+        let new = record::parse_record_number(&report.record)?;
+        let ours = second.open_section(new, name).await?;
+        let expected = upload.sections.iter().find(|s| s.name == stream.name).map(|s| &s.plaintext);
+        step.check(
+            "put anew, the second board's own key opens what the first one sealed",
+            Some(&ours) == expected,
+            format!("record {} is now {}", report.from_record, report.record),
+        );
+        let origin = second.open_section(new, "recovered-from/1").await?;
+        let origin: serde_json::Value = serde_json::from_slice(&origin).map_err(|_| Error::Malformed)?;
+        step.check(
+            "the new record names the old one, with the proof of its registration",
+            origin["record"] == number.to_string()
+                && origin["chain"] == chain
+                && origin["evidence"].is_object(),
+            "section recovered-from/1",
         );
         self.end(step);
         Ok(())
@@ -785,6 +943,58 @@ impl<F: FnMut(&Step)> Demo<F> {
     }
 }
 
+/// A node that is opened beside everything else; nobody leaves before it is.
+struct Second(Option<std::thread::JoinHandle<Result<Node, Error>>>);
+
+impl Second {
+    fn start(config: Config) -> Self {
+        Self(Some(std::thread::spawn(move || Node::open(&config))))
+    }
+
+    fn join(mut self) -> Result<Node, Error> {
+        self.0
+            .take()
+            .map_or(Err(Error::Interrupted), |thread| thread.join().map_err(|_| Error::Interrupted)?)
+    }
+}
+
+impl Drop for Second {
+    fn drop(&mut self) {
+        // What goes wrong there is of no interest to whoever already leaves with an error.
+        let _ = self.0.take().map(std::thread::JoinHandle::join);
+    }
+}
+
+/// Where the board is not: an authority of its own, and the node that the records go to.
+struct Elsewhere {
+    folder: tempfile::TempDir,
+    authorities: Authorities,
+}
+
+impl Elsewhere {
+    fn new() -> Result<Self, Error> {
+        let folder =
+            tempfile::tempdir().map_err(|e| Error::io("create", Path::new("a temporary folder"), e))?;
+        let mut authorities = Authorities::open(&folder.path().join("authorities"), AtRest::plain())?;
+        authorities.init("registry", false, &mut crate::entropy::Rng(&*Provider::software().entropy))?;
+        Ok(Self { folder, authorities })
+    }
+
+    fn at(&self, path: &str) -> PathBuf {
+        self.folder.path().join(path)
+    }
+
+    /// With a virtual board of its own, or as the first node without any.
+    fn node(&self, first: &Config) -> Config {
+        let board = match first.board.as_str() {
+            "none" => "none".into(),
+            _ => format!("sim:{}", self.at("second-chip").display()),
+        };
+        // Its keys come from the board all the same.
+        Config { data_dir: self.at("node"), board, engine: EngineChoice::Software, ..first.clone() }
+    }
+}
+
 /// Somebody with an identity of their own, and what the node's authorities gave them.
 struct Reader {
     identity: Identity,
@@ -794,10 +1004,7 @@ struct Reader {
 impl Reader {
     /// A new person, vouched for by the authorities of `claims`, asks them for keys.
     fn new(node: &Node, claims: &[&str]) -> Result<Self, Error> {
-        let mut root = Zeroizing::new([0; 32]);
-        node.engines().provider().entropy.fill(root.as_mut_slice())?;
-        let identity = Identity::new(Provider::software_with_root(root).derive, "person")?;
-        let mut reader = Self { keys: ReaderKeys { user: identity.user()?, keys: Vec::new() }, identity };
+        let mut reader = Self::stranger(&*node.engines().provider().entropy)?;
         for text in claims {
             let claim: Claim = text.parse()?;
             let user = reader.keys.user.as_str();
@@ -808,14 +1015,37 @@ impl Reader {
         Ok(reader)
     }
 
-    /// A signed request, answered and opened.
-    fn ask(&mut self, node: &Node, claim: &str) -> Result<(), Error> {
-        let (authority, request) = self.request(node, claim)?;
-        let answer = node.answer(&authority, &request, MAX_AGE_MS)?;
-        match accept(&self.identity, &answer, None)? {
+    /// A new person nobody vouches for.
+    fn stranger(entropy: &dyn EntropySlot) -> Result<Self, Error> {
+        let mut root = Zeroizing::new([0; 32]);
+        entropy.fill(root.as_mut_slice())?;
+        let identity = Identity::new(Provider::software_with_root(root).derive, "person")?;
+        Ok(Self { keys: ReaderKeys { user: identity.user()?, keys: Vec::new() }, identity })
+    }
+
+    /// An authority elsewhere vouches for the person, and answers.
+    fn ask_of(&mut self, authority: &mut Authority, claim: &str) -> Result<(), Error> {
+        authority.approve(self.keys.user.as_str(), &[claim.into()], None)?;
+        let entropy = Provider::software().entropy;
+        let now_ms = SystemClock.now_ms();
+        let request =
+            Request::sign(&self.identity, authority.name(), &[claim.parse()?], None, now_ms, &*entropy)?;
+        let rng = &mut crate::entropy::Rng(&*entropy);
+        let answer = authority.answer(&Request::open(&request)?, now_ms, MAX_AGE_MS, rng)?;
+        self.take(&answer)
+    }
+
+    fn take(&mut self, answer: &[u8]) -> Result<(), Error> {
+        match accept(&self.identity, answer, None)? {
             Accepted::Keys(_, keys) => self.keys.merge(keys),
             Accepted::Parts(..) => Err(Error::BadReaderKeys),
         }
+    }
+
+    /// A signed request, answered and opened.
+    fn ask(&mut self, node: &Node, claim: &str) -> Result<(), Error> {
+        let (authority, request) = self.request(node, claim)?;
+        self.take(&node.answer(&authority, &request, MAX_AGE_MS)?)
     }
 
     fn request(&self, node: &Node, claim: &str) -> Result<(String, Vec<u8>), Error> {

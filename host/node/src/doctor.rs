@@ -3,10 +3,11 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::answers::Health;
+use crate::answers::{Attestation, BoardStatus, Health};
 use crate::client::Client;
 use crate::engines;
 use crate::report::{Recorder, Report};
+use crate::root::Kind;
 
 /// Tools, boards, permissions, daemon. Only what a user needs is a check; what a builder of gateware needs is evidence.
 pub fn run(url: &str, token_file: &Path) -> Report {
@@ -55,11 +56,11 @@ fn daemon(step: &mut Recorder, url: &str, token_file: &Path) {
         Ok(token) => {
             let client = Client::new(url, &token);
             match client.get("/v1/health").and_then(|body| client.json::<Health>(&body)) {
-                Ok(health) => step.check(
-                    "twinseald answers",
-                    true,
-                    format!("version {}, height {}", health.version, health.height),
-                ),
+                Ok(health) => {
+                    let seen = format!("version {}, height {}", health.version, health.height);
+                    step.check("twinseald answers", true, seen);
+                    root(step, &client);
+                }
                 Err(e) => step.check("twinseald answers", false, e.to_string()),
             }
         }
@@ -67,5 +68,32 @@ fn daemon(step: &mut Recorder, url: &str, token_file: &Path) {
             "daemon",
             format!("no token at {}; start `twinseald`, or pass --token-file", token_file.display()),
         ),
+    }
+}
+
+/// Board, vault, random bits and recovery of the daemon.
+fn root(step: &mut Recorder, client: &Client) {
+    let status = match client.get("/v1/board").and_then(|body| client.json::<BoardStatus>(&body)) {
+        Ok(status) => status,
+        Err(e) => return step.check("the daemon says what its keys grow from", false, e.to_string()),
+    };
+    step.evidence("board", status.board.as_deref().unwrap_or("none"));
+    step.evidence("engines", status.engines.join(", "));
+    step.evidence("entropy", status.entropy.as_str());
+    step.evidence("recovery policy", status.recovery_policy.as_deref().unwrap_or("none"));
+    match status.root {
+        Kind::File => step.evidence("keys", "grow from root.key"),
+        Kind::Vault => {
+            let ask = || client.post("/v1/board/attest", "application/json", b"{}");
+            match ask().and_then(|body| client.json::<Attestation>(&body)) {
+                Ok(answer) => {
+                    step.check("the vault is open and answers", true, format!("build {}", answer.build_id))
+                }
+                Err(e) => step.check("the vault is open and answers", false, e.to_string()),
+            }
+        }
+    }
+    for warning in &status.warnings {
+        step.warn(warning);
     }
 }

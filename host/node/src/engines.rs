@@ -4,51 +4,38 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde::Serialize;
-use twinseal_driver::{Board, Choice, Link, Options, Planner, Provider, boards, link};
-use twinseal_sim::{SimBoard, SimLink};
-use zeroize::Zeroizing;
+use twinseal_driver::{Board, Choice, Planner, Provider, boards};
+use twinseal_wire::engines;
 
 use crate::Error;
+use crate::answers::{Attestation, BoardStatus};
+use crate::at_rest::AtRest;
 use crate::config::EngineChoice;
-
-/// Baud rate where no board of `boards.toml` names another, as for the pseudo-terminal of `twinseal-simboard`.
-const DEFAULT_BAUD: u32 = 3_000_000;
+use crate::root::{self, Kind, Root};
 
 /// An opened set of engines.
 pub struct Engines {
     provider: Provider,
     planner: Planner,
-    board: Option<Arc<Board>>,
+    root: Root,
 }
 
 impl Engines {
-    /// `board` is `none`, `sim` or the path of a serial port; keys grow from `root`.
-    pub fn open(board: &str, choice: EngineChoice, root: Zeroizing<[u8; 32]>) -> Result<Self, Error> {
-        let board = match board {
-            "none" if choice == EngineChoice::Board => {
-                return Err(Error::Config {
-                    reason: "engine is \"board\" but board is \"none\"; choose \"sim\" or a serial port"
-                        .into(),
-                });
-            }
-            "none" => None,
-            "sim" => Some(Arc::new(open_board(Box::new(SimLink::new(SimBoard::new()?)))?)),
-            path => {
-                let baud = boards::discover()
-                    .unwrap_or_default()
-                    .into_iter()
-                    .find(|c| Path::new(&c.port) == Path::new(path))
-                    .map_or(DEFAULT_BAUD, |c| c.baud);
-                Some(Arc::new(open_board(Box::new(link::Serial::open(path, baud)?))?))
-            }
-        };
+    /// `board` is `none`, `sim`, `sim:PATH` or the path of a serial port; keys grow from the root of `dir`.
+    pub fn open(board: &str, choice: EngineChoice, dir: &Path, is_new: bool) -> Result<Self, Error> {
+        if board == "none" && choice == EngineChoice::Board {
+            let reason = "engine is \"board\" but board is \"none\"; choose \"sim\" or a serial port".into();
+            return Err(Error::Config { reason });
+        }
+        let root = Root::open(board, dir, is_new)?;
         let choice = match choice {
             EngineChoice::Auto => Choice::Measured,
             EngineChoice::Board => Choice::Board,
             EngineChoice::Software => Choice::Software,
         };
-        let planner = Planner::new(board.clone(), Provider::software_with_root(root), choice)?;
-        Ok(Self { provider: planner.provider(), planner, board })
+        let software = Provider { derive: root.derive.clone(), ..Provider::software() };
+        let planner = Planner::new(root.board.clone(), software, choice)?;
+        Ok(Self { provider: planner.provider(), planner, root })
     }
 
     /// The slots, already routed by the planner.
@@ -56,19 +43,87 @@ impl Engines {
         &self.provider
     }
 
+    /// What is plugged in.
+    pub fn board(&self) -> Option<&Arc<Board>> {
+        self.root.board.as_ref()
+    }
+
+    /// What keys grow from.
+    pub fn root(&self) -> Kind {
+        self.root.kind
+    }
+
+    /// How secrets that do not grow from it are kept.
+    pub fn at_rest(&self) -> AtRest {
+        self.root.at_rest()
+    }
+
+    /// What is plugged in and what keys grow from, with the recovery policy and those of its authorities whose master keys
+    /// would be lost with the board.
+    pub fn status(&self, recovery_policy: Option<String>, lost_too: Vec<String>) -> BoardStatus {
+        let board = self.board();
+        let has = |bit: u32| board.is_some_and(|board| board.engines() & bit != 0);
+        let mut warnings = Vec::new();
+        match (self.root(), has(engines::VAULT)) {
+            (Kind::File, true) => warnings.push(
+                "keys grow from root.key though this board has a vault: a folder keeps what it began with; start a new data_dir to use the vault".into(),
+            ),
+            (Kind::File, false) => warnings.push(
+                "keys grow from root.key: whoever reads that file has all of them; name a board with a vault in a new data_dir".into(),
+            ),
+            (Kind::Vault, _) => {}
+        }
+        if recovery_policy.is_none() {
+            let root = if self.root() == Kind::Vault { "this board" } else { "root.key" };
+            warnings.push(format!(
+                "no recovery_policy: the owner's records are lost with {root}; set one, and read docs/recovery.md"
+            ));
+        }
+        if self.root() == Kind::Vault && !lost_too.is_empty() {
+            warnings.push(format!(
+                "recovery_policy names {}, whose master keys are lost with this board; name authorities that are kept elsewhere",
+                lost_too.join(", ")
+            ));
+        }
+        BoardStatus {
+            board: board.map(|board| board.label().to_owned()),
+            build_id: board.map(|board| format!("{:08x}", board.build_id())),
+            engines: engines::ALL
+                .iter()
+                .filter(|(bit, _)| has(*bit))
+                .map(|(_, name)| (*name).to_owned())
+                .collect(),
+            root: self.root(),
+            entropy: self.entropy(),
+            recovery_policy,
+            warnings,
+        }
+    }
+
+    /// Where random bytes come from, and why.
+    fn entropy(&self) -> String {
+        let planned = self
+            .planner
+            .explain()
+            .into_iter()
+            .find_map(|line| line.strip_prefix("entropy: ").map(str::to_owned));
+        planned.unwrap_or_else(|| self.provider.entropy.engine().into())
+    }
+
+    /// The vault's answer to `challenge`: HMAC-SHA-256 under the root of build id and challenge.
+    pub fn attest(&self, challenge: &[u8; 32]) -> Result<Attestation, Error> {
+        let board = self.board().filter(|_| self.root() == Kind::Vault).ok_or(Error::NoVault)?;
+        root::attest(board, challenge)
+    }
+
     /// What is plugged in, and one line per slot that says who computes and why.
     pub fn explain(&self) -> Vec<String> {
-        let board = match &self.board {
+        let board = match &self.root.board {
             Some(board) => format!("board: {}, engines at {} Hz", board.label(), board.clock_hz()),
             None => "board: none".into(),
         };
         std::iter::once(board).chain(self.planner.explain()).collect()
     }
-}
-
-fn open_board(link: Box<dyn Link>) -> Result<Board, Error> {
-    // A result is cheap to check here and decides what goes on the ledger.
-    Ok(Board::open(link, Options { verify: true, ..Options::default() })?)
 }
 
 /// A port that may lead to a board.

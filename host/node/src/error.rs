@@ -391,6 +391,51 @@ pub enum Error {
         /// What should be withdrawn.
         claim: String,
     },
+    /// A secret that some board sealed, and no board.
+    #[error(
+        "{path} is sealed under a board; name that board with --board, or go through the daemon that has it"
+    )]
+    SealedAtRest {
+        /// The file.
+        path: String,
+    },
+    /// Keys that grow in a board, and no board with a vault.
+    #[error(
+        "the keys here grow in the silicon of a board ({path}), and no board with a vault is there; plug in that board and name it with board or --board, or, if it is lost, follow docs/recovery.md in a new folder"
+    )]
+    BoardNeeded {
+        /// The helper data.
+        path: String,
+    },
+    /// Helper data of another board.
+    #[error(
+        "{board} refuses {path}: the keys here grow in another board, or the helper data were altered; plug in the board they were made with, or restore them from their backup (after eight refusals switch the board off and on); if the board is lost, follow docs/recovery.md in a new folder"
+    )]
+    WrongBoard {
+        /// The board that refused.
+        board: String,
+        /// The helper data.
+        path: String,
+    },
+    /// The file that stands for a virtual board's chip is gone.
+    #[error(
+        "{path} is missing, and it was the chip of the virtual board that the keys here grow in; put it back, or, if it is lost, follow docs/recovery.md in a new folder"
+    )]
+    ChipMissing {
+        /// Where it was.
+        path: String,
+    },
+    /// There is no vault to ask.
+    #[error(
+        "there is no board with a vault here; name one with board or --board in a new folder, or go on with the root secret in a file"
+    )]
+    NoVault,
+    /// A record put anew that does not fit its origin.
+    #[error("the recovered record is not usable: {reason}")]
+    BadRecovery {
+        /// What is wrong and what would be right.
+        reason: String,
+    },
     /// From the driver.
     #[error(transparent)]
     Driver(#[from] twinseal_driver::Error),
@@ -478,6 +523,12 @@ impl Error {
             Self::BadUserId { .. } => "TSL-NOD-055",
             Self::NeedsReinstating { .. } => "TSL-NOD-056",
             Self::NotOnRoll { .. } => "TSL-NOD-057",
+            Self::SealedAtRest { .. } => "TSL-NOD-058",
+            Self::BoardNeeded { .. } => "TSL-NOD-059",
+            Self::WrongBoard { .. } => "TSL-NOD-060",
+            Self::ChipMissing { .. } => "TSL-NOD-061",
+            Self::NoVault => "TSL-NOD-062",
+            Self::BadRecovery { .. } => "TSL-NOD-063",
             Self::Driver(e) => e.code(),
             Self::Sim(e) => e.code(),
             Self::Abe(e) => e.code(),

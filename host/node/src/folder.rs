@@ -22,8 +22,12 @@ pub const AUTHORITIES: &str = "authorities";
 pub const OBJECTS: &str = "objects";
 /// Stands while a first start is under way.
 const FIRST_START: &str = "first-start";
-/// The root secret.
+/// The root secret, where keys do not grow in a board; see [`crate::root`].
 pub const ROOT: &str = "root.key";
+/// The helper data of the board's enrolment, where they do.
+pub const HELPER: &str = "vault.helper";
+/// The chip of the virtual board.
+pub const SILICON: &str = "virtual_board/silicon";
 /// Largest secret file.
 const MAX_SECRET_BYTES: u64 = 4 << 20;
 
@@ -36,18 +40,20 @@ pub struct DataFolder {
 
 impl DataFolder {
     /// Creates `dir` if missing, and checks that all of `files` are there if the folder was complete once, and none if not.
+    /// Whether the root is there too is for [`crate::root::Root`] to say; helper data may be older than the rest, because
+    /// a board can be enrolled before the first start.
     pub fn open(dir: &Path, files: &[&str]) -> Result<Self, Error> {
         create_private(dir)?;
         let marker = dir.join(FIRST_START);
         let is_new = !dir.join(GENESIS).exists();
         if is_new && marker.exists() {
-            for file in files {
+            for file in files.iter().chain(&[ROOT]) {
                 remove(&dir.join(file))?;
             }
             remove_folder(&dir.join(AUTHORITIES))?;
         }
         let missing = if is_new {
-            files.iter().any(|f| !is_absent(&dir.join(f))).then_some(GENESIS)
+            files.iter().chain(&[ROOT]).any(|f| !is_absent(&dir.join(f))).then_some(GENESIS)
         } else {
             files.iter().find(|f| !dir.join(f).exists()).copied()
         };
@@ -70,21 +76,6 @@ impl DataFolder {
     /// Path of a file.
     pub fn path(&self, file: &str) -> PathBuf {
         self.dir.join(file)
-    }
-
-    /// The secret in `file`: made and kept in a new folder, read in a used one.
-    pub fn secret(
-        &self,
-        file: &str,
-        make: impl FnOnce() -> Result<Zeroizing<Vec<u8>>, Error>,
-    ) -> Result<Zeroizing<Vec<u8>>, Error> {
-        let path = self.path(file);
-        if !self.is_new {
-            return read_secret(&path);
-        }
-        let secret = make()?;
-        write_secret(&path, &secret)?;
-        Ok(secret)
     }
 
     /// Marks the folder as complete.
@@ -184,23 +175,22 @@ mod tests {
     #[test]
     fn a_folder_is_new_or_whole() {
         let dir = tempfile::tempdir().unwrap();
-        let files = [ROOT, LEDGER];
+        let files = [LEDGER];
         let folder = DataFolder::open(dir.path(), &files).unwrap();
         assert!(folder.is_new());
         std::fs::create_dir_all(dir.path().join(AUTHORITIES).join("hospital")).unwrap();
-        let secret = folder.secret(ROOT, || Ok(Zeroizing::new(vec![7; 32]))).unwrap();
+        write_secret(&dir.path().join(ROOT), &[7; 32]).unwrap();
+        write_secret(&dir.path().join(HELPER), &[7; 49]).unwrap();
         let afresh = DataFolder::open(dir.path(), &files).unwrap();
         assert!(
             afresh.is_new() && !dir.path().join(ROOT).exists() && !dir.path().join(AUTHORITIES).exists(),
             "an interrupted first start begins afresh"
         );
-        let secret_again = folder.secret(ROOT, || Ok(Zeroizing::new(vec![7; 32]))).unwrap();
-        assert_eq!(secret, secret_again);
+        assert!(dir.path().join(HELPER).exists(), "but a board that is enrolled stays so");
+        write_secret(&dir.path().join(ROOT), &[7; 32]).unwrap();
         std::fs::write(dir.path().join(LEDGER), b"ledger").unwrap();
         folder.complete(b"genesis").unwrap();
-        let again = DataFolder::open(dir.path(), &files).unwrap();
-        let read = again.secret(ROOT, || panic!("a used folder makes no secrets")).unwrap();
-        assert_eq!(read, secret);
+        assert!(!DataFolder::open(dir.path(), &files).unwrap().is_new());
         std::fs::remove_file(dir.path().join(LEDGER)).unwrap();
         let lost = DataFolder::open(dir.path(), &files).unwrap_err();
         assert!(lost.to_string().contains(LEDGER), "{lost}");

@@ -1,5 +1,6 @@
-//! The home of a person: a folder with the root secret their identity grows from, and the attribute keys and retrieving
-//! keys they were given. Everything in it is mode 0600.
+//! The home of a person: a folder with what their identity grows from (helper data of a board, or a file; see
+//! [`crate::root`]), and the attribute keys and retrieving keys they were given. Everything in it is mode 0600, and with a
+//! board sealed under it.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -12,12 +13,14 @@ use twinseal_driver::{EntropySlot, Provider};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::Error;
+use crate::at_rest::AtRest;
 use crate::authority::EPOCH;
 use crate::authority::request::{self, Accepted};
 use crate::entropy::Rng;
 use crate::folder;
 use crate::identity::Identity;
 use crate::reader::ReaderKeys;
+use crate::root::{Kind, Root};
 use crate::transform;
 
 /// A person's folder, opened.
@@ -25,33 +28,43 @@ use crate::transform;
 pub struct Home {
     dir: PathBuf,
     identity: Identity,
+    rest: AtRest,
 }
 
+/// The board an identity grew from, as it was named then.
+const BOARD: &str = "board";
+/// What attribute keys and the parts of some are called where they are sealed.
+const ATTRIBUTES: &str = "attributes";
+
 impl Home {
-    /// Opens `dir`. With `create`, a root secret is made where there is none; without, that is an error.
-    pub fn open(dir: &Path, create: bool) -> Result<Self, Error> {
-        let path = dir.join(folder::ROOT);
-        if !path.exists() {
-            if !create {
-                return Err(Error::NoIdentity { path: dir.display().to_string() });
-            }
-            folder::create_private(dir)?;
-            let mut root = Zeroizing::new([0u8; 32]);
-            entropy().fill(root.as_mut_slice())?;
-            match folder::write_secret(&path, root.as_slice()) {
-                // Somebody else has made it at the same time.
-                Ok(()) | Err(Error::Exists { .. }) => {}
-                Err(e) => return Err(e),
-            }
+    /// Opens `dir`. With `create`, an identity is made where there is none; without, that is an error. It grows from
+    /// `board`, or from the board it was made with; see [`Root::open`].
+    pub fn open(dir: &Path, create: bool, board: Option<&str>) -> Result<Self, Error> {
+        let is_new = ![folder::ROOT, folder::HELPER].iter().any(|root| dir.join(root).exists());
+        if is_new && !create {
+            return Err(Error::NoIdentity { path: dir.display().to_string() });
         }
-        let root = folder::read_secret(&path)?;
-        let expected = "32 bytes";
-        let root: [u8; 32] = root
-            .as_slice()
-            .try_into()
-            .map_err(|_| Error::SecretMalformed { path: path.display().to_string(), expected })?;
-        let derive = Provider::software_with_root(Zeroizing::new(root)).derive;
-        Ok(Self { dir: dir.to_owned(), identity: Identity::new(derive, "person")? })
+        folder::create_private(dir)?;
+        let path = dir.join(BOARD);
+        let known = if path.exists() {
+            String::from_utf8_lossy(&folder::read_secret(&path)?).into_owned()
+        } else {
+            "none".into()
+        };
+        let root = Root::open(board.unwrap_or(known.trim()), dir, is_new)?;
+        if let Some(board) = board.filter(|board| root.kind == Kind::Vault && *board != known) {
+            folder::replace(&path, board.as_bytes())?;
+        }
+        Ok(Self {
+            dir: dir.to_owned(),
+            identity: Identity::new(root.derive.clone(), "person")?,
+            rest: root.at_rest(),
+        })
+    }
+
+    /// How secrets are kept here.
+    pub fn at_rest(&self) -> &AtRest {
+        &self.rest
     }
 
     /// Who lives here.
@@ -70,7 +83,7 @@ impl Home {
         if !path.exists() {
             return Ok(ReaderKeys { user, keys: Vec::new() });
         }
-        let keys = ReaderKeys::from_bytes(&folder::read_secret(path)?)?;
+        let keys = ReaderKeys::from_bytes(&self.rest.read(ATTRIBUTES, path)?)?;
         if keys.user == user { Ok(keys) } else { Err(Error::WrongUser) }
     }
 
@@ -105,7 +118,7 @@ impl Home {
             Accepted::Keys(public_key, new) => {
                 let taken = Taken::new(&public_key, new.keys.len());
                 keys.merge(new)?;
-                folder::replace(path, &keys.to_bytes()?)?;
+                self.rest.replace(ATTRIBUTES, path, &keys.to_bytes()?)?;
                 Ok(taken)
             }
             Accepted::Parts(group, parts) => {
@@ -121,12 +134,12 @@ impl Home {
                     taken.parts = Some(PartsSoFar { have, need: group.threshold().into() });
                 }
                 keys.merge(ReaderKeys { user: self.identity.user()?, keys: new })?;
-                folder::replace(path, &keys.to_bytes()?)?;
+                self.rest.replace(ATTRIBUTES, path, &keys.to_bytes()?)?;
                 // Last, so that an interruption costs nothing: parts are combined again.
                 let waiting = Parts(waiting.iter().map(|part| part.to_bytes().to_vec()).collect());
                 let waiting =
                     Zeroizing::new(postcard::to_allocvec(&waiting).map_err(|_| Error::BadReaderKeys)?);
-                folder::replace(&self.parts_path(&group), &waiting)?;
+                self.rest.replace(ATTRIBUTES, &self.parts_path(&group), &waiting)?;
                 Ok(taken)
             }
         }
@@ -136,7 +149,7 @@ impl Home {
     fn parts(&self, group: &Group, mut parts: Vec<PartialKey>) -> Result<Vec<PartialKey>, Error> {
         let path = self.parts_path(group);
         if path.exists() {
-            let waiting = folder::read_secret(&path)?;
+            let waiting = self.rest.read(ATTRIBUTES, &path)?;
             let waiting: Parts = postcard::from_bytes(&waiting).map_err(|_| Error::BadReaderKeys)?;
             for bytes in &waiting.0 {
                 let part = PartialKey::from_bytes(bytes)?;
@@ -178,7 +191,8 @@ impl Home {
     pub fn outsource(&self, keys: &ReaderKeys) -> Result<(String, TransformKey), Error> {
         let (transform_key, retrieving) = outsource::tkgen(&keys.user, &keys.keys, &mut Rng(&*entropy()))?;
         let name = transform::name_of(&transform_key);
-        folder::write_secret(&self.retrieving_path(&name), &retrieving.to_bytes())?;
+        let kept = self.rest.wrap(&retrieving_name(&name), &retrieving.to_bytes())?;
+        folder::write_secret(&self.retrieving_path(&name), &kept)?;
         Ok((name, transform_key))
     }
 
@@ -198,7 +212,7 @@ impl Home {
 
     /// What finishes the work done with the transform key called `name`.
     pub fn retrieving(&self, name: &str) -> Result<RetrievingKey, Error> {
-        Ok(RetrievingKey::from_bytes(&folder::read_secret(&self.retrieving_path(name))?)?)
+        Ok(RetrievingKey::from_bytes(&self.rest.read(&retrieving_name(name), &self.retrieving_path(name))?)?)
     }
 
     /// Forgets what finishes the work done with the transform key called `name`.
@@ -210,6 +224,11 @@ impl Home {
         let name: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
         self.dir.join(format!("retrieving-{name}.key"))
     }
+}
+
+/// What a retrieving key is called where it is sealed: no longer than a board's label may be.
+fn retrieving_name(name: &str) -> String {
+    format!("retrieving/{}", name.chars().take(64).filter(char::is_ascii_alphanumeric).collect::<String>())
 }
 
 /// What an answer brought.

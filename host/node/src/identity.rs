@@ -1,34 +1,25 @@
-//! Who this node is: one root secret from which signing keys and section keys are derived on demand and never stored.
-//! Until a board's PUF provides it, the root is a file of 32 random bytes readable by its owner only; the driver's `derive`
-//! slot hides the difference. The keys of attribute authorities are not derived: they are files of their own.
+//! Who this node is: signing keys, mail keys and section keys, each derived by its label from the root (a board's silicon,
+//! or a file; see [`crate::root`]) when it is needed, and stored nowhere. The keys of attribute authorities are not derived:
+//! they are files of their own.
+//!
+//! | label | is |
+//! |---|---|
+//! | `twinseal/v1/sign/ROLE` | seed of an ML-DSA-65 key (FIPS 204); a running daemon keeps the expanded key in memory |
+//! | `twinseal/v1/x-wing/ROLE` | seed of an X-Wing key pair |
+//! | `twinseal/v1/section/` ‖ record number ‖ name | key of one section of one record |
+//! | `twinseal/v1/recovered/` ‖ chain ‖ record number | number under which a lost record is put anew |
+//! | `twinseal/v1/at-rest/` ‖ what | key of one secret file; see [`crate::at_rest`] |
 
 use std::sync::Arc;
 
-use aws_lc_rs::hkdf;
 use twinseal_abe::UserId;
-use twinseal_driver::{DeriveSlot, EntropySlot};
-use twinseal_ledger::{AccountId, PublicKey, SigningKey};
-use zeroize::Zeroizing;
+use twinseal_driver::DeriveSlot;
+use twinseal_ledger::{AccountId, ChainId, PublicKey, SigningKey};
 
 use crate::Error;
-use crate::folder::{self, DataFolder};
 use crate::mail::MailKey;
 use crate::record::{RecordNumber, SectionName};
 use crate::seal::SectionKey;
-
-/// The root secret in `folder`, made from `entropy` in a new one.
-pub fn root(folder: &DataFolder, entropy: &dyn EntropySlot) -> Result<Zeroizing<[u8; 32]>, Error> {
-    let bytes = folder.secret(folder::ROOT, || {
-        let mut root = Zeroizing::new(vec![0u8; 32]);
-        entropy.fill(&mut root)?;
-        Ok(root)
-    })?;
-    let malformed = || Error::SecretMalformed {
-        path: folder.path(folder::ROOT).display().to_string(),
-        expected: "32 bytes",
-    };
-    Ok(Zeroizing::new(bytes.as_slice().try_into().map_err(|_| malformed())?))
-}
 
 /// One participant: its signing key, its account, and the keys of its records.
 pub struct Identity {
@@ -71,16 +62,19 @@ impl Identity {
         Ok(MailKey::from_seed(&seed))
     }
 
-    /// The key of one section of one record: HKDF-SHA-256 with the record number as salt and the section's name as
-    /// info, over a key the root derives for records. Regenerated on demand, stored nowhere.
+    /// The key of one section of one record.
     pub fn section_key(&self, record: &RecordNumber, section: &SectionName) -> Result<SectionKey, Error> {
-        let records = self.derive.derive(b"twinseal/v1/records")?;
-        let prk = hkdf::Salt::new(hkdf::HKDF_SHA256, record.as_bytes()).extract(records.as_slice());
-        let mut key = Zeroizing::new([0u8; 32]);
-        prk.expand(&[b"twinseal/v1/section/", section.as_str().as_bytes()], hkdf::HKDF_SHA256)
-            .and_then(|okm| okm.fill(key.as_mut_slice()))
-            .map_err(|_| Error::Unsealed)?;
-        Ok(SectionKey::new(key))
+        let label = [b"twinseal/v1/section/", &record.as_bytes()[..], section.as_str().as_bytes()].concat();
+        Ok(SectionKey::new(self.derive.derive(&label)?))
+    }
+
+    /// The number under which the record `number` of the lost ledger `chain` is put anew: always the same, so that it is
+    /// put once.
+    pub fn recovered_number(&self, chain: &ChainId, number: &RecordNumber) -> Result<RecordNumber, Error> {
+        let label = [b"twinseal/v1/recovered/", &chain.as_bytes()[..], number.as_bytes()].concat();
+        let mut bytes = [0u8; 16];
+        bytes.copy_from_slice(&self.derive.derive(&label)?[..16]);
+        Ok(bytes.into())
     }
 }
 

@@ -5,6 +5,7 @@
 
 pub mod answers;
 pub mod api;
+pub mod at_rest;
 pub mod authority;
 pub mod client;
 pub mod config;
@@ -23,7 +24,9 @@ pub mod node;
 pub mod policy;
 pub mod reader;
 pub mod record;
+pub mod recover;
 pub mod report;
+pub mod root;
 pub mod seal;
 pub mod statement;
 pub mod store;

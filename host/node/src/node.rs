@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tracing::info;
 use twinseal_abe as abe;
 use twinseal_abe::outsource::TransformKey;
-use twinseal_driver::{MerkleSlot, Provider};
+use twinseal_driver::MerkleSlot;
 use twinseal_ledger::{
     Access, AccountId, Clock, Genesis, Kind, Ledger, Level, Member, Receipt, Record, Rules, SigningKey,
     SystemClock, Transaction, TreeHasher,
@@ -16,14 +16,19 @@ use twinseal_twin::Series;
 use zeroize::Zeroizing;
 
 use crate::Error;
-use crate::answers::{Evidence, Health, LeaseReport, Method, PredictReport, PutReport};
+use crate::answers::{
+    Attestation, BoardStatus, Evidence, Health, LeaseReport, Method, PredictReport, PutReport, RecoverReport,
+};
 use crate::authority::request::Request;
 use crate::authority::{Authorities, Authority, Report};
 use crate::config::Config;
 use crate::engines::Engines;
 use crate::folder::{self, DataFolder};
-use crate::identity::{self, Identity};
+use crate::identity::Identity;
+use crate::policy;
 use crate::record::{self, Header, RecordNumber, SealedRecord, SealedSection, SignedRecord};
+use crate::recover::{Origin, Recovered};
+use crate::root;
 use crate::store::{ObjectHash, Objects};
 use crate::transform::{self, TransformKeys, TransformedSection};
 use crate::upload::Upload;
@@ -54,6 +59,7 @@ pub struct Node {
     doctor: Identity,
     cloud: AccountId,
     authorities: Mutex<Authorities>,
+    recovery: Recovery,
     transform_keys: TransformKeys,
     ledger: Arc<Ledger>,
     objects: Objects,
@@ -63,25 +69,25 @@ pub struct Node {
 }
 
 impl Node {
-    /// Opens the node in `config.data_dir`, creating root secret, authorities, ledger and object folder on first use. A
-    /// folder from which something was lost is refused.
+    /// Opens the node in `config.data_dir`, enrolling the board (or making a root secret) and creating authorities, ledger
+    /// and object folder on first use. A folder from which something was lost is refused.
     pub fn open(config: &Config) -> Result<Self, Error> {
-        let files = [folder::ROOT, folder::LEDGER, folder::OBJECTS, folder::AUTHORITIES];
+        let files = [folder::LEDGER, folder::OBJECTS, folder::AUTHORITIES];
         let folder = DataFolder::open(&config.data_dir, &files)?;
         let objects = Objects::folder(&folder.path(folder::OBJECTS))?;
 
-        let root = identity::root(&folder, &*Provider::software().entropy)?;
-        let engines = Engines::open(&config.board, config.engine, root)?;
+        let engines = Engines::open(&config.board, config.engine, &config.data_dir, folder.is_new())?;
         let identity = |role| Identity::new(engines.provider().derive.clone(), role);
         let (owner, doctor, cloud) = (identity("owner")?, identity("doctor")?, identity("cloud")?);
         let orderer = identity("orderer")?.into_signing();
-        let mut authorities = Authorities::open(&folder.path(folder::AUTHORITIES))?;
+        let mut authorities = Authorities::open(&folder.path(folder::AUTHORITIES), engines.at_rest())?;
         if folder.is_new() {
             let rng = &mut crate::entropy::Rng(&*engines.provider().entropy);
             for (name, clock) in AUTHORITIES {
                 authorities.init(name, clock, rng)?;
             }
         }
+        let recovery = Recovery::open(config, &authorities)?;
         let transform_keys = TransformKeys::open(&folder.path("transform-keys"))?;
         // Users who were revoked while the daemon was stopped.
         let dropped = transform_keys.retain(|user, key| not_revoked(&authorities, user, key))?;
@@ -111,6 +117,7 @@ impl Node {
             owner,
             doctor,
             authorities: Mutex::new(authorities),
+            recovery,
             transform_keys,
             objects,
             folder,
@@ -159,9 +166,24 @@ impl Node {
         self.authorities.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Current public keys of this node's authorities.
+    /// Current public keys of this node's authorities, and those it was given for recovery.
     pub fn authority_keys(&self) -> Vec<Arc<abe::PublicKey>> {
-        self.authorities().iter().map(Authority::public_key).collect()
+        let of_others = self.recovery.authorities.iter().cloned();
+        self.authorities().iter().map(Authority::public_key).chain(of_others).collect()
+    }
+
+    /// Who may read every record besides those its own policy names.
+    pub fn recovery_policy(&self) -> Option<&abe::Policy> {
+        self.recovery.policy.as_ref()
+    }
+
+    /// Lets the recovery policy open every section of `upload` too.
+    pub fn add_recovery(&self, upload: &mut Upload) -> Result<(), Error> {
+        let Some(recovery) = &self.recovery.policy else { return Ok(()) };
+        for section in &mut upload.sections {
+            section.policy = policy::with_recovery(&section.policy, recovery)?;
+        }
+        Ok(())
     }
 
     /// Answers a signed request for attribute keys to the authority called `name`.
@@ -255,10 +277,16 @@ impl Node {
         Ok(Zeroizing::new(token.to_owned()))
     }
 
-    /// Seals, stores and registers. The blob is on disk before the registration is submitted, so a full store or a
+    /// Seals, stores and registers; with `recover`, so that the recovery policy opens it too. The blob is on disk before the registration is submitted, so a full store or a
     /// killed daemon never leaves a registered record without its blob.
-    pub async fn put(&self, upload: Upload) -> Result<PutReport, Error> {
-        let number = record::random_record_number(&*self.engines.provider().entropy)?;
+    pub async fn put(&self, mut upload: Upload, recover: bool) -> Result<PutReport, Error> {
+        if recover {
+            self.add_recovery(&mut upload)?;
+        }
+        self.put_as(record::random_record_number(&*self.engines.provider().entropy)?, upload).await
+    }
+
+    async fn put_as(&self, number: RecordNumber, upload: Upload) -> Result<PutReport, Error> {
         let sealed = blocking(|| self.seal_as(number, &upload))?;
         let _one_at_a_time = self.put_lock.lock().await;
         let stored = self.store(&sealed).await?;
@@ -313,18 +341,22 @@ impl Node {
     }
 
     /// Gives one section another policy, or the same one under the authorities' current keys, and registers the record's
-    /// next version. No body is touched, and the version before stays where it is.
+    /// next version; with `recover`, so that the recovery policy opens it too. No body is touched, and the version before stays where it is.
     pub async fn rewrap(
         &self,
         number: RecordNumber,
         name: &str,
         policy: Option<&str>,
+        recover: bool,
     ) -> Result<PutReport, Error> {
         let _one_at_a_time = self.put_lock.lock().await;
         let mut record = self.fetch(number).await?;
         let header = record.header.clone();
         let section = record.section_mut(name)?;
-        let policy = crate::policy::parse(policy.unwrap_or(&section.access.policy))?;
+        let mut policy = policy::parse(policy.unwrap_or(&section.access.policy))?;
+        if let Some(recovery) = self.recovery.policy.as_ref().filter(|_| recover) {
+            policy = policy::with_recovery(&policy, recovery)?;
+        }
         let key = self.owner.section_key(&number, &section.name)?;
         let entropy = &*self.engines.provider().entropy;
         *section = blocking(|| section.rewrap(&header, &policy, &key, &self.authority_keys(), entropy))?;
@@ -337,6 +369,27 @@ impl Node {
             self.objects.delete(&stored.hash).await?;
         }
         registered
+    }
+
+    /// Puts anew what was opened under a recovery policy, with a section that says where it came from and proves it. The
+    /// same record of the same ledger is put once.
+    pub async fn recover(&self, recovered: Recovered) -> Result<RecoverReport, Error> {
+        let (Origin { chain, record }, mut upload) = recovered.into_upload()?;
+        let number = self.owner.recovered_number(&chain, &record)?;
+        let is_new = self.ledger.record(&number)?.is_none();
+        if is_new {
+            self.add_recovery(&mut upload)?;
+            self.put_as(number, upload).await?;
+        }
+        let signed = self.fetch(number).await?;
+        Ok(RecoverReport {
+            from_chain: chain.to_string(),
+            from_record: record.to_string(),
+            record: number.to_string(),
+            is_new,
+            sections: signed.sections.iter().map(|s| s.name.to_string()).collect(),
+            policies: signed.sections.iter().map(|s| s.access.policy.clone()).collect(),
+        })
     }
 
     /// The ledger's part: the registration of a stored record, and the owner's statement that its doctor may read it,
@@ -361,6 +414,7 @@ impl Node {
         Ok(PutReport {
             record: signed.header.record_number.to_string(),
             sections: signed.sections.iter().map(|s| s.name.to_string()).collect(),
+            policies: signed.sections.iter().map(|s| s.access.policy.clone()).collect(),
             blob_bytes: stored.bytes,
             blob_hash: hex::encode(stored.hash),
             transaction: receipt.id.to_string(),
@@ -469,12 +523,7 @@ impl Node {
         let (header, proof) = self.ledger.proof(&registered.transaction)?;
         let block = self.ledger.block(receipt.height)?.ok_or(Error::Malformed)?;
         let transaction = block.transactions.get(receipt.index as usize).ok_or(Error::Malformed)?;
-        Ok(Evidence {
-            genesis: hex::encode(self.ledger.genesis().to_bytes()?),
-            header: hex::encode(header.to_bytes()?),
-            transaction: hex::encode(transaction.to_bytes()?),
-            proof: hex::encode(postcard::to_allocvec(&proof).map_err(|_| Error::Malformed)?),
-        })
+        Evidence::new(self.ledger.genesis(), &header, transaction, &proof)
     }
 
     /// One section in the clear, by the owner's key.
@@ -500,6 +549,20 @@ impl Node {
         ))
     }
 
+    /// What is plugged in, what keys grow from, and whether records outlive it.
+    pub fn board_status(&self) -> BoardStatus {
+        let recovery = self.recovery.policy.as_ref().map(ToString::to_string);
+        let own: Vec<_> = self.authorities().iter().map(|a| a.name().to_owned()).collect();
+        let own = self.recovery.authorities_named().into_iter().filter(|name| own.contains(name));
+        self.engines.status(recovery, own.collect())
+    }
+
+    /// The vault's answer to a challenge, random when absent.
+    pub fn attest(&self, challenge: Option<&str>) -> Result<Attestation, Error> {
+        let challenge = root::challenge(challenge)?;
+        blocking(|| self.engines.attest(&challenge))
+    }
+
     /// Alive, and with what.
     pub fn health(&self) -> Result<Health, Error> {
         let head = self.ledger.head()?.header;
@@ -520,6 +583,54 @@ impl TreeHasher for SlotTree {
         let leaves: Vec<&[u8]> = leaves.iter().map(<[u8; 32]>::as_slice).collect();
         Ok(self.0.merkle_root(&leaves)?)
     }
+}
+
+/// Who may read every record besides those its own policy names.
+struct Recovery {
+    policy: Option<abe::Policy>,
+    /// Public keys of authorities this node does not run.
+    authorities: Vec<Arc<abe::PublicKey>>,
+}
+
+impl Recovery {
+    fn open(config: &Config, own: &Authorities) -> Result<Self, Error> {
+        let policy = Some(config.recovery_policy.trim()).filter(|text| !text.is_empty());
+        let recovery = Self {
+            policy: policy.map(policy::parse).transpose()?,
+            authorities: config
+                .recovery_authorities
+                .iter()
+                .map(|path| read_key(path))
+                .collect::<Result<_, _>>()?,
+        };
+        let wrong = |reason| Err(Error::Config { reason });
+        let mut given: Vec<&str> = own.iter().map(Authority::name).collect();
+        for name in recovery.authorities.iter().map(|key| key.authority().as_str()) {
+            if given.contains(&name) {
+                return wrong(format!(
+                    "recovery_authorities has {name} twice, or this node runs it; leave one out"
+                ));
+            }
+            given.push(name);
+        }
+        match recovery.authorities_named().iter().find(|name| !given.contains(&name.as_str())) {
+            Some(name) => wrong(format!(
+                "recovery_policy names {name}, whose public key is not there; add its generation-N.pub to recovery_authorities"
+            )),
+            None => Ok(recovery),
+        }
+    }
+
+    /// Names of the authorities in the policy.
+    fn authorities_named(&self) -> Vec<String> {
+        let named = self.policy.as_ref().map(crate::file::authorities).unwrap_or_default();
+        named.iter().map(ToString::to_string).collect()
+    }
+}
+
+fn read_key(path: &std::path::Path) -> Result<Arc<abe::PublicKey>, Error> {
+    let bytes = std::fs::read(path).map_err(|e| Error::io("read the public key", path, e))?;
+    Ok(Arc::new(abe::PublicKey::from_bytes(&bytes)?))
 }
 
 /// An error if an authority of this node whose attributes are in `key` has revoked `user`.

@@ -29,6 +29,8 @@ pub struct Step {
     pub evidence: Vec<(String, Value)>,
     /// Each with its outcome.
     pub checks: Vec<Check>,
+    /// What should be otherwise, and does not fail the run.
+    pub warnings: Vec<String>,
     /// What belongs to this step and does not exist yet.
     pub missing: Vec<String>,
 }
@@ -59,6 +61,7 @@ impl Report {
             elapsed_ms: 0.0,
             evidence: Vec::new(),
             checks: Vec::new(),
+            warnings: Vec::new(),
             missing: Vec::new(),
         };
         Recorder { step, started: Instant::now() }
@@ -93,6 +96,11 @@ impl Recorder {
         }
     }
 
+    /// Something that should be otherwise, with the remedy.
+    pub fn warn(&mut self, what: &str) {
+        self.step.warnings.push(what.into());
+    }
+
     /// A part of the step that is not built yet.
     pub fn missing(&mut self, what: &str) {
         self.step.missing.push(what.into());
@@ -125,6 +133,9 @@ impl Step {
         for check in &self.checks {
             let mark = if check.passed { style.paint("32", "ok  ") } else { style.paint("1;31", "FAIL") };
             let _ = writeln!(out, "    {mark}  {} — {}", check.what, check.seen);
+        }
+        for what in &self.warnings {
+            let _ = writeln!(out, "    {}  {what}", style.paint("33", "warn"));
         }
         for what in &self.missing {
             let _ = writeln!(out, "    {}  {what}", style.paint("33", "not built yet"));

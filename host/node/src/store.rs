@@ -68,13 +68,32 @@ impl Objects {
         if result.meta.size > MAX_OBJECT_BYTES as u64 {
             return Err(Error::ObjectTooLarge { bytes: result.meta.size, limit: MAX_OBJECT_BYTES as u64 });
         }
-        let bytes = result.bytes().await?;
-        let actual = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &bytes);
-        if actual.as_ref() != hash {
-            return Err(Error::ObjectTampered { hash: hex::encode(hash), actual: hex::encode(actual) });
-        }
-        Ok(bytes.into())
+        checked(hash, result.bytes().await?.into())
     }
+}
+
+/// An object in the folder of another, perhaps lost, node; checked against its hash.
+pub fn read_object(folder: &Path, hash: &ObjectHash) -> Result<Vec<u8>, Error> {
+    let path = folder.join(key(hash).as_ref());
+    let limit = MAX_OBJECT_BYTES as u64;
+    match std::fs::metadata(&path) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            return Err(Error::ObjectMissing { hash: hex::encode(hash) });
+        }
+        Ok(found) if found.len() > limit => {
+            return Err(Error::ObjectTooLarge { bytes: found.len(), limit });
+        }
+        _ => {}
+    }
+    checked(hash, std::fs::read(&path).map_err(|e| Error::io("read", &path, e))?)
+}
+
+fn checked(hash: &ObjectHash, bytes: Vec<u8>) -> Result<Vec<u8>, Error> {
+    let actual = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &bytes);
+    if actual.as_ref() != hash {
+        return Err(Error::ObjectTampered { hash: hex::encode(hash), actual: hex::encode(actual) });
+    }
+    Ok(bytes)
 }
 
 /// Two levels of folders keep any one of them small.

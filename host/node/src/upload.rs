@@ -104,7 +104,8 @@ impl Upload {
         Some((&section.name, Series::from_bytes(&section.plaintext).ok()?))
     }
 
-    fn add(&mut self, name: &str, policy: Policy, plaintext: Vec<u8>) -> Result<(), Error> {
+    /// Adds a section.
+    pub fn add(&mut self, name: &str, policy: Policy, plaintext: Vec<u8>) -> Result<(), Error> {
         let section = Section { name: SectionName::new(name)?, policy, plaintext: Zeroizing::new(plaintext) };
         self.sections.push(section);
         Ok(())

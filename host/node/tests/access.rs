@@ -98,7 +98,7 @@ fn the_revoked_get_no_pairings_though_others_vouch_for_them() {
     assert_eq!(daemon.refused(&get).0, "TSL-NOD-045", "deleted at the start");
     assert_eq!(walk(&node.join("transform-keys")), 0);
 
-    let home = Home::open(&path, false).unwrap();
+    let home = Home::open(&path, false, None).unwrap();
     let stranger = Client::new(&daemon.url, "");
     let leave = |keys: &twinseal_node::reader::ReaderKeys| {
         let (name, key) = home.outsource(keys).unwrap();

@@ -58,14 +58,14 @@ fn a_request_is_approved_answered_once_and_read_by_its_sender_alone() {
     let stranger = Client::new(&daemon.url, "");
     let post =
         |bytes: &[u8]| stranger.post("/v1/authorities/hospital/requests", "application/octet-stream", bytes);
-    let mira = Home::open(&home, false).unwrap();
+    let mira = Home::open(&home, false, None).unwrap();
     let honest = request(&mira, "hospital", "doctor@hospital");
     post(&honest).unwrap();
     assert_eq!(code(post(&honest)), "TSL-NOD-033", "a replay");
     let mut forged = request(&mira, "hospital", "doctor@hospital");
     *forged.last_mut().unwrap() ^= 1;
     assert_eq!(code(post(&forged)), "TSL-NOD-031", "a forged signature");
-    let mut named = request(&Home::open(&other, false).unwrap(), "hospital", "doctor@hospital");
+    let mut named = request(&Home::open(&other, false, None).unwrap(), "hospital", "doctor@hospital");
     let at = named.windows(64).position(|w| w == eve.as_bytes()).unwrap();
     named[at..at + 64].copy_from_slice(user.as_bytes());
     assert_eq!(code(post(&named)), "TSL-NOD-031", "another's name in a signed request");
@@ -188,7 +188,7 @@ fn a_helper_that_lies_is_found_out() {
     };
     let honest = fetch(&record, "stream%2Fglucose");
     let number = parse_record_number(&record).unwrap();
-    let key = Home::open(&home, false).unwrap().retrieving(&name).unwrap();
+    let key = Home::open(&home, false, None).unwrap().retrieving(&name).unwrap();
     let open = |answer: &TransformedSection, section: &str| {
         verify::open_transformed(number, answer, None, &SectionName::new(section).unwrap(), &key)
     };
@@ -219,7 +219,7 @@ fn a_helper_that_lies_is_found_out() {
 
     let eve = dir.path().join("eve");
     daemon.user(&eve);
-    let eve = Home::open(&eve, false).unwrap();
+    let eve = Home::open(&eve, false, None).unwrap();
     let stranger = Client::new(&daemon.url, "");
     let wish = transform::forget(&name, eve.identity(), SystemClock.now_ms(), &*entropy()).unwrap();
     let path = format!("/v1/transform-keys/{name}");
@@ -227,10 +227,10 @@ fn a_helper_that_lies_is_found_out() {
     assert_eq!(code(deleted), "TSL-NOD-036");
     assert_eq!(code(stranger.delete(&path)), "TSL-NOD-020", "deleting without a signature is the operator's");
     let (_, transform_key) = {
-        let lin = Home::open(&home, false).unwrap();
+        let lin = Home::open(&home, false, None).unwrap();
         lin.outsource(&lin.keys(&keys).unwrap()).unwrap()
     };
-    let lin = Home::open(&home, false).unwrap();
+    let lin = Home::open(&home, false, None).unwrap();
     let upload = transform::keep(&transform_key, lin.identity(), SystemClock.now_ms(), &*entropy()).unwrap();
     let second = format!("/v1/transform-keys/{}", transform::name_of(&transform_key));
     stranger.put(&second, "application/octet-stream", &upload).unwrap();

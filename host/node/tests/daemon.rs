@@ -289,7 +289,7 @@ fn every_refusal_of_the_api_is_a_problem_with_a_remedy() {
 #[test]
 fn output_that_cannot_be_written_is_a_failure() {
     let full = || std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-    for arguments in [&["completions", "bash"][..], &["boards"], &["demo", "--board", "none"]] {
+    for arguments in [&["completions", "bash"][..], &["board", "list"], &["demo", "--board", "none"]] {
         let status =
             Command::new(env!("CARGO_BIN_EXE_twinseal")).args(arguments).stdout(full()).status().unwrap();
         assert_eq!(status.code(), Some(1), "{arguments:?}");

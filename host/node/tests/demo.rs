@@ -21,14 +21,17 @@ fn passed(arguments: &[&str]) -> Value {
     assert_eq!(report["passed"], true);
     let numbers: Vec<_> =
         report["steps"].as_array().unwrap().iter().map(|s| s["number"].as_str().unwrap()).collect();
-    assert_eq!(numbers, ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "9b", "10", "A", "T", "H"]);
+    assert_eq!(
+        numbers,
+        ["0", "P", "1", "2", "3", "4", "5", "6", "7", "8", "9", "9b", "10", "A", "T", "H", "B"]
+    );
     let checks = report["steps"]
         .as_array()
         .unwrap()
         .iter()
         .map(|s| s["checks"].as_array().unwrap().len())
         .sum::<usize>();
-    assert!(checks >= 51, "only {checks} checks ran");
+    assert!(checks >= 56, "only {checks} checks ran");
     report
 }
 
@@ -58,6 +61,18 @@ fn on_the_verilated_board_in_process() {
     let hashed = engines(&report, "hashed by");
     assert!(!hashed.is_empty() && hashed.iter().all(|e| e.contains("sim")), "{hashed:?}");
     assert!(engines(&report, "tree head").iter().all(|e| e.contains("sim")));
+    in_vault(&report);
+}
+
+/// Keys came from the board's vault, and another board was refused.
+fn in_vault(report: &Value) {
+    assert!(engines(report, "derived by").iter().all(|e| e != "software"));
+    let checks: Vec<&Value> =
+        report["steps"].as_array().unwrap().iter().flat_map(|s| s["checks"].as_array().unwrap()).collect();
+    let seen = |what: &str| checks.iter().find(|c| c["what"] == what).unwrap()["seen"].to_string();
+    assert!(seen("the same folder with another board").contains("TSL-NOD-060"));
+    assert!(seen("the same folder with no board").contains("TSL-NOD-059"));
+    assert!(checks.len() >= 65, "only {} checks ran", checks.len());
 }
 
 #[test]
@@ -66,6 +81,7 @@ fn on_a_pseudo_terminal_opened_as_a_serial_port() {
     let path = server.path().to_str().unwrap().to_owned();
     let report = passed(&["--board", &path]);
     assert!(engines(&report, "hashed by").iter().all(|e| e != "software"));
+    in_vault(&report);
 }
 
 #[test]

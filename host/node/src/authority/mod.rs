@@ -4,7 +4,8 @@
 //! ```text
 //! authorities/hospital/settings.json      is it a clock?
 //!                      generation-1.pub   every generation's public key stays
-//!                      generation-2.key   the master key of the last one only, or one member's share of it, mode 0600
+//!                      generation-2.key   the master key of the last one only, or one member's share of it, mode 0600;
+//!                                         where keys grow in a board, sealed (crate::at_rest)
 //!                      generation-2.group if it is a share: of which threshold group
 //!                      roll.json          approvals and revocations
 //!                      pending.json       what was asked for and is not approved
@@ -32,6 +33,7 @@ use twinseal_abe::{self as abe, Claim};
 use utoipa::ToSchema;
 
 use crate::Error;
+use crate::at_rest::{self, AtRest};
 use crate::entropy::Rng;
 use crate::folder;
 use request::Request;
@@ -55,6 +57,7 @@ const MAX_FILE_BYTES: u64 = 256 << 20;
 #[derive(Debug)]
 pub struct Authorities {
     dir: PathBuf,
+    rest: AtRest,
     rooms: BTreeMap<String, Authority>,
     /// Locked for as long as this lives.
     _lock: File,
@@ -64,6 +67,7 @@ pub struct Authorities {
 #[derive(Debug)]
 pub struct Authority {
     dir: PathBuf,
+    rest: AtRest,
     settings: Settings,
     generation: u32,
     issuer: Issuer,
@@ -223,13 +227,13 @@ fn lasting(claim: &str, until_ms: Option<u64>) -> String {
 
 impl Authorities {
     /// Opens every authority in `dir`, which is created if missing. Another process that has them open is an error.
-    pub fn open(dir: &Path) -> Result<Self, Error> {
+    pub fn open(dir: &Path, rest: AtRest) -> Result<Self, Error> {
         folder::create_private(dir)?;
-        Self::open_existing(dir)
+        Self::open_existing(dir, rest)
     }
 
     /// Opens every authority in `dir`, which must be there.
-    pub fn open_existing(dir: &Path) -> Result<Self, Error> {
+    pub fn open_existing(dir: &Path, rest: AtRest) -> Result<Self, Error> {
         std::fs::read_dir(dir).map_err(|e| Error::io("open the folder of authorities", dir, e))?;
         let path = dir.join(".lock");
         let lock = File::create(&path).map_err(|e| Error::io("create", &path, e))?;
@@ -242,11 +246,11 @@ impl Authorities {
                 // Cut off before anything was issued; nobody else is at work here, because the lock is ours.
                 std::fs::remove_dir_all(&path).map_err(|e| Error::io("remove", &path, e))?;
             } else if path.is_dir() {
-                let room = Authority::open(&path)?;
+                let room = Authority::open(&path, rest.clone())?;
                 rooms.insert(room.name().to_owned(), room);
             }
         }
-        Ok(Self { dir: dir.to_owned(), rooms, _lock: lock })
+        Ok(Self { dir: dir.to_owned(), rest, rooms, _lock: lock })
     }
 
     /// A new authority with a master key of its own.
@@ -256,7 +260,7 @@ impl Authorities {
             return Err(Error::AuthorityExists { authority: name.into() });
         }
         let master = abe::Authority::setup(id, rng);
-        let room = self.create(name, clock, |dir| write_generation(dir, 1, &master))?;
+        let room = self.create(name, clock, |dir| write_generation(dir, &self.rest, 1, &master))?;
         Ok(self.rooms.entry(name.into()).or_insert(room))
     }
 
@@ -276,11 +280,11 @@ impl Authorities {
         };
         let (share, group) = ceremony::hold(shared, terms, rng)?;
         let room = if generation == 1 {
-            self.create(&terms.name, clock, |dir| write_share(dir, 1, &share, &group))?
+            self.create(&terms.name, clock, |dir| write_share(dir, &self.rest, 1, &share, &group))?
         } else {
             let dir = self.dir.join(&terms.name);
-            write_share(&dir, generation, &share, &group)?;
-            Authority::open(&dir)?
+            write_share(&dir, &self.rest, generation, &share, &group)?;
+            Authority::open(&dir, self.rest.clone())?
         };
         self.rooms.insert(terms.name.clone(), room);
         self.get_mut(&terms.name)
@@ -300,7 +304,7 @@ impl Authorities {
         std::fs::rename(&unfinished, &dir)
             .and_then(|()| File::open(&self.dir)?.sync_all())
             .map_err(|e| Error::io("create the authority", &dir, e))?;
-        Authority::open(&dir)
+        Authority::open(&dir, self.rest.clone())
     }
 
     /// The authority called `name`.
@@ -324,7 +328,7 @@ fn unknown(name: &str) -> Error {
 }
 
 impl Authority {
-    fn open(dir: &Path) -> Result<Self, Error> {
+    fn open(dir: &Path, rest: AtRest) -> Result<Self, Error> {
         let mut public_keys = BTreeMap::new();
         while let Some(bytes) = read(&generation_path(dir, public_keys.len() as u32 + 1, "pub"))? {
             let number = public_keys.len() as u32 + 1;
@@ -339,7 +343,8 @@ impl Authority {
             return Err(Error::StateMissing { path: path.display().to_string() });
         }
         let expected = "the master key of the authority it is named after";
-        let secret = folder::read_secret(&path)?;
+        let what = secret_name(generation, &dir.file_name().unwrap_or_default().to_string_lossy());
+        let secret = rest.read(&what, &path)?;
         let issuer = match read(&generation_path(dir, generation, "group"))? {
             None => abe::Authority::from_bytes(&secret).map(|whole| Issuer::Whole(Box::new(whole))),
             Some(group) => Share::from_bytes(&secret).and_then(|share| {
@@ -353,6 +358,9 @@ impl Authority {
             || matches!(&issuer, Issuer::Member { share, group } if share.group() != group.fingerprint())
         {
             return Err(damaged(&path, expected));
+        }
+        if rest.is_sealed() && !at_rest::is_sealed(&path)? {
+            rest.replace(&what, &path, &secret)?;
         }
         // A rotation that was cut off after the new generation was complete.
         for old in 1..generation {
@@ -371,6 +379,7 @@ impl Authority {
             answered: issued.iter().map(|line| line.request.clone()).collect(),
             issued,
             dir: dir.to_owned(),
+            rest,
         })
     }
 
@@ -491,8 +500,8 @@ impl Authority {
             return Err(Error::NeedsCeremony { authority: self.name().into() });
         }
         let master = abe::Authority::setup(self.name().parse()?, rng);
-        write_generation(&self.dir, self.generation + 1, &master)?;
-        *self = Self::open(&self.dir)?;
+        write_generation(&self.dir, &self.rest, self.generation + 1, &master)?;
+        *self = Self::open(&self.dir, self.rest.clone())?;
         Ok(())
     }
 
@@ -644,16 +653,23 @@ fn user_id(text: &str) -> Result<String, Error> {
 }
 
 /// The public key comes last: where it is, the generation is whole.
-fn write_generation(dir: &Path, number: u32, master: &abe::Authority) -> Result<(), Error> {
-    folder::replace(&generation_path(dir, number, "key"), &master.to_bytes())?;
+fn write_generation(dir: &Path, rest: &AtRest, number: u32, master: &abe::Authority) -> Result<(), Error> {
+    let name = master.public_key().authority().as_str();
+    rest.replace(&secret_name(number, name), &generation_path(dir, number, "key"), &master.to_bytes())?;
     folder::replace(&generation_path(dir, number, "pub"), &master.public_key().to_bytes())
 }
 
 /// The same of one member of a threshold authority.
-fn write_share(dir: &Path, number: u32, share: &Share, group: &Group) -> Result<(), Error> {
-    folder::replace(&generation_path(dir, number, "key"), &share.to_bytes())?;
+fn write_share(dir: &Path, rest: &AtRest, number: u32, share: &Share, group: &Group) -> Result<(), Error> {
+    let name = group.public_key().authority().as_str();
+    rest.replace(&secret_name(number, name), &generation_path(dir, number, "key"), &share.to_bytes())?;
     folder::replace(&generation_path(dir, number, "group"), &group.to_bytes())?;
     folder::replace(&generation_path(dir, number, "pub"), &group.public_key().to_bytes())
+}
+
+/// What a master key or a share is called where it is sealed. A label of a board is at most 128 bytes long, a name 64.
+fn secret_name(generation: u32, authority: &str) -> String {
+    format!("authority/{generation}/{authority}")
 }
 
 fn generation_path(dir: &Path, number: u32, extension: &str) -> PathBuf {

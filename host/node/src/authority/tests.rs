@@ -16,7 +16,7 @@ fn person(seed: u8) -> Identity {
 }
 
 fn open(dir: &Path) -> Authorities {
-    Authorities::open(dir).unwrap()
+    Authorities::open(dir, AtRest::plain()).unwrap()
 }
 
 fn ask(who: &Identity, authority: &str, claims: &[&str], now_ms: u64) -> Request {
@@ -86,7 +86,7 @@ fn the_roll_decides_and_the_log_remembers() {
         assert_eq!(code(answer(room, &part, NOW_MS)), "TSL-NOD-043");
     }
 
-    assert_eq!(code(Authorities::open(dir.path())), "TSL-NOD-042", "one process at a time");
+    assert_eq!(code(Authorities::open(dir.path(), AtRest::plain())), "TSL-NOD-042", "one process at a time");
     drop(all);
     let mut all = open(dir.path());
     let room = all.get_mut("hospital").unwrap();
@@ -197,7 +197,7 @@ fn an_interrupted_beginning_leaves_the_others_alone_and_can_be_repeated() {
     assert_eq!(open(dir.path()).iter().count(), 2);
 
     let absent = dir.path().join("typo");
-    assert_eq!(code(Authorities::open_existing(&absent)), "TSL-NOD-001");
+    assert_eq!(code(Authorities::open_existing(&absent, AtRest::plain())), "TSL-NOD-001");
     assert!(!absent.exists());
 }
 
@@ -229,10 +229,10 @@ fn a_rotation_keeps_the_public_key_and_forgets_the_master_key() {
     let public = dir.path().join("hospital/generation-2.pub");
     let bytes = std::fs::read(&public).unwrap();
     std::fs::write(&public, old.to_bytes()).unwrap();
-    assert_eq!(code(Authorities::open(dir.path())), "TSL-NOD-017");
+    assert_eq!(code(Authorities::open(dir.path(), AtRest::plain())), "TSL-NOD-017");
     std::fs::write(&public, bytes).unwrap();
     std::fs::remove_file(dir.path().join("hospital/generation-2.key")).unwrap();
-    assert_eq!(code(Authorities::open(dir.path())), "TSL-NOD-027");
+    assert_eq!(code(Authorities::open(dir.path(), AtRest::plain())), "TSL-NOD-027");
 }
 
 #[test]

@@ -10,8 +10,12 @@ use clap::{CommandFactory, Parser, Subcommand};
 use serde_json::json;
 use twinseal_abe::{AuthorityId, Claim, Policy, PublicKey};
 use twinseal_ledger::{Clock, SystemClock};
-use twinseal_node::answers::{Evidence, LeaseReport, Method, PredictReport, PutReport};
-use twinseal_node::api::{Approval, AuthorityRequest, LeaseRequest, RewrapRequest};
+use twinseal_node::answers::{
+    Attestation, BoardStatus, Evidence, LeaseReport, Method, PredictReport, PutReport, RecordSummary,
+    RecoverySummary,
+};
+use twinseal_node::api::{Approval, AuthorityRequest, Challenge, LeaseRequest, RewrapRequest};
+use twinseal_node::at_rest::{self, AtRest};
 use twinseal_node::authority::ceremony::Terms;
 use twinseal_node::authority::request::Request;
 use twinseal_node::authority::{Authorities, MAX_FILE_AGE_MS, Report};
@@ -22,11 +26,12 @@ use twinseal_node::entropy::Rng;
 use twinseal_node::home::{Home, entropy};
 use twinseal_node::known::KnownAuthorities;
 use twinseal_node::reader::ReaderKeys;
-use twinseal_node::record::{SectionName, parse_record_number};
+use twinseal_node::record::{RecordNumber, SectionName, parse_record_number};
+use twinseal_node::recover::{Lost, Opened};
 use twinseal_node::report::Style;
 use twinseal_node::transform::{self, TransformedSection};
 use twinseal_node::upload::UploadKind;
-use twinseal_node::{Error, doctor, engines, file, folder, policy, verify};
+use twinseal_node::{Error, doctor, engines, file, folder, policy, root, verify};
 
 const OCTETS: &str = "application/octet-stream";
 
@@ -59,7 +64,7 @@ enum Command {
         /// A Dexcom G6 export or an Empatica E4 EDA file; a simulated patient when absent.
         #[arg(long)]
         cgm: Option<PathBuf>,
-        /// `sim`, `none` or the path of a serial port.
+        /// `sim`, `sim:PATH`, `none` or the path of a serial port.
         #[arg(long, default_value = "sim")]
         board: String,
         /// Who computes. Unless told otherwise the demo shows the board's engines; without a board, software.
@@ -79,6 +84,9 @@ enum Command {
         /// Who may read the stream or file, e.g. `physician@hospital or researcher@institute`.
         #[arg(long)]
         policy: Option<String>,
+        /// Leave the daemon's recovery policy out: the record is then lost with the board.
+        #[arg(long)]
+        no_recovery: bool,
     },
     /// Read one section, with a reader's keys or as the owner.
     Get {
@@ -177,6 +185,9 @@ enum Command {
         /// Who may read from now on; without it, the same under the authorities' current keys.
         #[arg(long)]
         policy: Option<String>,
+        /// Of a record: leave the daemon's recovery policy out.
+        #[arg(long, requires = "record")]
+        no_recovery: bool,
         /// Public keys of the policy's authorities (`generation-N.pub`); the daemon's when absent.
         #[arg(long = "authority")]
         authorities: Vec<PathBuf>,
@@ -190,8 +201,32 @@ enum Command {
         #[arg(long)]
         name: Option<String>,
     },
+    /// Open the records of a node that lost its board with keys that satisfy its recovery policy, and put them anew here. See
+    /// docs/recovery.md.
+    Recover {
+        /// The lost node's data folder, or a copy of it; nothing in it is changed.
+        #[arg(long, value_name = "DATA_DIR")]
+        from: PathBuf,
+        /// Refuse any ledger but this one (hex, as `twinseal verify` printed it).
+        #[arg(long)]
+        chain: Option<String>,
+        /// Only these records; all when absent.
+        #[arg(long = "record")]
+        records: Vec<String>,
+        /// Your attribute keys; those in your home when absent.
+        #[arg(long)]
+        keys: Option<PathBuf>,
+        /// Verify and open, and put nothing: try it before you need it.
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Show who you are to authorities; your identity is made on first use.
-    Identity,
+    Identity {
+        /// What a new identity grows from: `sim`, `sim:PATH` or the path of a serial port; a file in your home when absent. For one
+        /// that is there, where its board is now.
+        #[arg(long)]
+        board: Option<String>,
+    },
     /// Your attribute keys: ask for them, renew them, list them.
     #[command(subcommand)]
     Attributes(Attributes),
@@ -209,20 +244,52 @@ enum Command {
         /// Work on this folder of authorities; through the daemon when absent.
         #[arg(long, global = true)]
         dir: Option<PathBuf>,
+        /// With --dir, where it lies in the data folder of a node that is stopped: the board of that node, which sealed the master
+        /// keys.
+        #[arg(long, global = true)]
+        board: Option<String>,
         #[command(subcommand)]
         command: AuthorityCommand,
     },
     /// Ring-oscillator PUFs, virtual or measured.
     #[command(subcommand)]
     Puf(twinseal_puf::cli::Command),
-    /// List the boards that are plugged in.
-    Boards,
+    /// Boards: list them, see what keys grow from, enrol, attest.
+    #[command(subcommand)]
+    Board(BoardCommand),
     /// Check this machine: tools, boards, permissions, the daemon.
     Doctor,
     /// Print a completion script.
     Completions {
         /// For which shell.
         shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Subcommand)]
+enum BoardCommand {
+    /// List the boards that are plugged in.
+    List,
+    /// What is plugged into the daemon, what its keys grow from, and whether records outlive it.
+    Status,
+    /// Enrol a board before the first start of a daemon: makes vault.helper in its data folder. Hold the board's enrolment pin, if
+    /// it has one, until this returns.
+    Enrol {
+        /// The daemon's data folder, not used before.
+        #[arg(long)]
+        data_dir: PathBuf,
+        /// `sim`, `sim:PATH` or the path of a serial port.
+        #[arg(long)]
+        board: String,
+    },
+    /// Have the daemon's vault answer a challenge. Only the same board can check an answer, by giving it again: --mac.
+    Attest {
+        /// 64 hex digits; random when absent.
+        #[arg(long)]
+        challenge: Option<String>,
+        /// The answer from before; status 1 unless it comes again.
+        #[arg(long, requires = "challenge")]
+        mac: Option<String>,
     },
 }
 
@@ -397,7 +464,7 @@ fn run(cli: Cli) -> Result<bool, Error> {
             }
             Ok(report.passed)
         }
-        Command::Put { file, kind, policy } => {
+        Command::Put { file, kind, policy, no_recovery } => {
             let bytes = read(&file)?;
             policy.as_deref().map(check).transpose()?;
             let mut path = String::from("/v1/records?");
@@ -405,8 +472,9 @@ fn run(cli: Cli) -> Result<bool, Error> {
                 path += &format!("kind={kind}&");
             }
             if let Some(policy) = policy {
-                path += &format!("policy={}", percent(&policy));
+                path += &format!("policy={}&", percent(&policy));
             }
+            path += &format!("no_recovery={no_recovery}");
             let client = client(&cli.url, &cli.token_file)?;
             let report: PutReport =
                 client.json(&client.post(&path, "application/octet-stream", &bytes)?)?;
@@ -426,7 +494,7 @@ fn run(cli: Cli) -> Result<bool, Error> {
             // The daemon and the store are not trusted: nothing is opened that was not verified here.
             let plaintext = match (outsource, keys) {
                 (Some(name), _) => {
-                    let home = home(cli.home.as_deref(), false)?;
+                    let home = home(cli.home.as_deref())?;
                     let name = name.map_or_else(|| home.only_transform_key(), Ok)?;
                     let key = home.retrieving(&name)?;
                     let path = format!("{at}/transformed?key={}", percent(&name));
@@ -498,23 +566,33 @@ fn run(cli: Cli) -> Result<bool, Error> {
                 file::rewrap(&base, name.as_deref(), keys.as_ref(), &policy, &authorities, &*entropy())?;
             show(cli.json, &sealed, || sealed.to_string())
         }
-        Command::Rewrap { record, section, policy, .. } => {
+        Command::Rewrap { record, section, policy, no_recovery, .. } => {
             let record = parse_record_number(&record.unwrap_or_default())?;
             let section = SectionName::new(&section.unwrap_or_default())?;
             policy.as_deref().map(check).transpose()?;
             let client = client(&cli.url, &cli.token_file)?;
             let path = format!("{}/rewrap", section_path(&record.to_string(), &section));
-            let report: PutReport = client.json(&post_json(&client, &path, &RewrapRequest { policy })?)?;
+            let report: PutReport =
+                client.json(&post_json(&client, &path, &RewrapRequest { policy, no_recovery })?)?;
             show(cli.json, &report, || report.to_string())
         }
-        Command::Identity => {
-            let home = home(cli.home.as_deref(), true)?;
+        Command::Recover { from, chain, records, keys, dry_run } => {
+            let records =
+                records.iter().map(|text| parse_record_number(text)).collect::<Result<Vec<_>, _>>()?;
+            let client = if dry_run { None } else { Some(client(&cli.url, &cli.token_file)?) };
+            let keys = reader_keys(keys, cli.home.as_deref())?;
+            let report = recover_all(&from, chain.as_deref(), &records, &keys, client.as_ref())?;
+            show(cli.json, &report, || report.to_string())?;
+            Ok(report.is_whole())
+        }
+        Command::Identity { board } => {
+            let home = Home::open(&home_dir(cli.home.as_deref())?, true, board.as_deref())?;
             let user = home.identity().user()?.to_string();
             show(cli.json, &json!({ "user": user }), || format!("user {user}"))
         }
         Command::Attributes(command) => attributes(command, &cli.url, cli.home.as_deref(), cli.json),
         Command::Outsource { keys, forget } => {
-            let home = home(cli.home.as_deref(), false)?;
+            let home = home(cli.home.as_deref())?;
             let client = Client::new(&cli.url, "");
             let (now_ms, entropy) = (SystemClock.now_ms(), entropy());
             let name = match forget {
@@ -541,9 +619,13 @@ fn run(cli: Cli) -> Result<bool, Error> {
             };
             show(cli.json, &json!({ "transform_key": name }), || format!("transform key {name}"))
         }
-        Command::Authority { dir, command } => {
+        Command::Authority { dir, board, command } => {
             let report = match dir {
-                Some(dir) => operate_folder(command, &dir)?,
+                Some(dir) => operate_folder(command, &dir, board.as_deref())?,
+                None if board.is_some() => {
+                    let reason = "--board goes with --dir; the daemon has its own board".into();
+                    return Err(Error::Config { reason });
+                }
                 None => operate_daemon(command, &client(&cli.url, &cli.token_file)?)?,
             };
             show(cli.json, &report, || report.to_string())
@@ -554,10 +636,7 @@ fn run(cli: Cli) -> Result<bool, Error> {
             show(cli.json, &report, || report.to_string())?;
             Ok(report.passed())
         }
-        Command::Boards => {
-            let boards = engines::discover()?;
-            show(cli.json, &boards, || engines::render(&boards))
-        }
+        Command::Board(command) => board(command, &cli.url, &cli.token_file, cli.json),
         Command::Doctor => {
             let report = doctor::run(&cli.url, &cli.token_file);
             if cli.json {
@@ -578,9 +657,77 @@ fn run(cli: Cli) -> Result<bool, Error> {
     }
 }
 
+fn board(command: BoardCommand, url: &str, token_file: &Path, json: bool) -> Result<bool, Error> {
+    match command {
+        BoardCommand::List => {
+            let boards = engines::discover()?;
+            show(json, &boards, || engines::render(&boards))
+        }
+        BoardCommand::Status => {
+            let client = client(url, token_file)?;
+            let status: BoardStatus = client.json(&client.get("/v1/board")?)?;
+            show(json, &status, || status.to_string())
+        }
+        BoardCommand::Enrol { data_dir, board } => {
+            let board = root::enrol_new(&board, &data_dir)?;
+            let helper = data_dir.join(folder::HELPER).display().to_string();
+            let value = json!({ "board": board.label(), "helper": helper });
+            show(json, &value, || {
+                format!(
+                    "{} enrolled; keep a copy of {helper}, which is public and without which its keys are lost",
+                    board.label()
+                )
+            })
+        }
+        BoardCommand::Attest { challenge, mac } => {
+            let client = client(url, token_file)?;
+            let answer: Attestation =
+                client.json(&post_json(&client, "/v1/board/attest", &Challenge { challenge })?)?;
+            let is_same = mac.is_none_or(|mac| mac.eq_ignore_ascii_case(&answer.mac));
+            show(json, &answer, || {
+                let verdict = "another board, root or build answered before";
+                if is_same { answer.to_string() } else { format!("{answer}\nother than --mac: {verdict}") }
+            })?;
+            Ok(is_same)
+        }
+    }
+}
+
+/// Opens every record, or those of `only`, of the lost node in `from`, and puts them on the node behind `client`.
+fn recover_all(
+    from: &Path,
+    chain: Option<&str>,
+    only: &[RecordNumber],
+    keys: &ReaderKeys,
+    client: Option<&Client>,
+) -> Result<RecoverySummary, Error> {
+    let lost = Lost::open(from, chain)?;
+    if chain.is_none() {
+        eprintln!(
+            "twinseal: which ledger this was is the folder's word; pin it with --chain (`twinseal verify` printed it)"
+        );
+    }
+    let all = lost.records()?;
+    let records = if only.is_empty() { &all[..] } else { only };
+    let one = |number: &RecordNumber| {
+        let Opened { recovered, refused } = lost.open_record(*number, keys)?;
+        let opened = recovered.sections().map(str::to_owned).collect::<Vec<_>>();
+        let mut line = RecordSummary::new(number, opened, &refused);
+        if let Some(client) = client.filter(|_| !line.opened.is_empty()) {
+            line.put = Some(client.json(&client.post("/v1/recovered", OCTETS, &recovered.to_bytes()?)?)?);
+        }
+        Ok(line)
+    };
+    // What is wrong with one record does not keep the others from being saved.
+    let records =
+        records.iter().map(|number| one(number).unwrap_or_else(|e| RecordSummary::failed(number, &e)));
+    let records = records.collect();
+    Ok(RecoverySummary { chain: lost.chain().to_string(), height: lost.height(), records })
+}
+
 /// A person's own commands.
 fn attributes(command: Attributes, url: &str, dir: Option<&Path>, json: bool) -> Result<bool, Error> {
-    let home = home(dir, false)?;
+    let home = home(dir)?;
     let client = Client::new(url, "");
     let ask = |claims: &[Claim], path: &Path, key_id: Option<&str>| {
         let requests = home.requests(claims, &home.keys(path)?, SystemClock.now_ms())?;
@@ -700,9 +847,15 @@ fn operate_daemon(command: AuthorityCommand, client: &Client) -> Result<Report, 
     client.json(&answer)
 }
 
-fn operate_folder(command: AuthorityCommand, dir: &Path) -> Result<Report, Error> {
+fn operate_folder(command: AuthorityCommand, dir: &Path, board: Option<&str>) -> Result<Report, Error> {
+    let data_dir = dir.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let rest = match board {
+        Some(board) => root::Root::open(board, data_dir, false)?.at_rest(),
+        None => AtRest::plain(),
+    };
     let makes_one = matches!(command, AuthorityCommand::Init { .. } | AuthorityCommand::Ceremony { .. });
-    let mut authorities = if makes_one { Authorities::open(dir)? } else { Authorities::open_existing(dir)? };
+    let mut authorities =
+        if makes_one { Authorities::open(dir, rest)? } else { Authorities::open_existing(dir, rest)? };
     let entropy = entropy();
     let rng = &mut Rng(&*entropy);
     let now_ms = SystemClock.now_ms();
@@ -791,9 +944,10 @@ fn known_keys(
 
 fn reader_keys(path: Option<PathBuf>, dir: Option<&Path>) -> Result<ReaderKeys, Error> {
     match path {
+        Some(path) if at_rest::is_sealed(&path)? => home(dir)?.keys(&path),
         Some(path) => ReaderKeys::from_bytes(&folder::read_secret(&path)?),
         None => {
-            let home = home(dir, false)?;
+            let home = home(dir)?;
             home.keys(&home.keys_path())
         }
     }
@@ -809,8 +963,8 @@ fn in_days(days: u64) -> u64 {
 }
 
 /// The home of whoever runs this.
-fn home(dir: Option<&Path>, create: bool) -> Result<Home, Error> {
-    Home::open(&home_dir(dir)?, create)
+fn home(dir: Option<&Path>) -> Result<Home, Error> {
+    Home::open(&home_dir(dir)?, false, None)
 }
 
 /// `~/.twinseal` unless told otherwise.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use clap::Parser;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing::{error, info};
+use tracing::{error, info, warn};
 use twinseal_node::config::{Config, EngineChoice};
 use twinseal_node::node::Node;
 use twinseal_node::{Error, api};
@@ -32,7 +32,7 @@ struct Cli {
     /// Overrides `listen`; port 0 picks a free one and logs it.
     #[arg(long, env = "TWINSEAL_LISTEN")]
     listen: Option<SocketAddr>,
-    /// Overrides `board`: `none`, `sim` or the path of a serial port.
+    /// Overrides `board`: `none`, `sim`, `sim:PATH` or the path of a serial port.
     #[arg(long, env = "TWINSEAL_BOARD")]
     board: Option<String>,
     /// Overrides `engine`.
@@ -41,6 +41,12 @@ struct Cli {
     /// Overrides `max_body_bytes`.
     #[arg(long, env = "TWINSEAL_MAX_BODY_BYTES")]
     max_body_bytes: Option<usize>,
+    /// Overrides `recovery_policy`; "" for none.
+    #[arg(long, env = "TWINSEAL_RECOVERY_POLICY")]
+    recovery_policy: Option<String>,
+    /// Overrides `recovery_authorities`; several with commas.
+    #[arg(long, env = "TWINSEAL_RECOVERY_AUTHORITIES", value_delimiter = ',')]
+    recovery_authorities: Option<Vec<PathBuf>>,
     /// Print the OpenAPI document and leave.
     #[arg(long)]
     openapi: bool,
@@ -76,12 +82,16 @@ fn configure(cli: Cli) -> Result<Config, Error> {
         Some(path) => Config::load(path)?,
         None => Config::default(),
     };
-    let Cli { data_dir, listen, board, engine, max_body_bytes, .. } = cli;
+    let Cli {
+        data_dir, listen, board, engine, max_body_bytes, recovery_policy, recovery_authorities, ..
+    } = cli;
     config.data_dir = data_dir.unwrap_or(config.data_dir);
     config.listen = listen.unwrap_or(config.listen);
     config.board = board.unwrap_or(config.board);
     config.engine = engine.unwrap_or(config.engine);
     config.max_body_bytes = max_body_bytes.unwrap_or(config.max_body_bytes);
+    config.recovery_policy = recovery_policy.unwrap_or(config.recovery_policy);
+    config.recovery_authorities = recovery_authorities.unwrap_or(config.recovery_authorities);
     Ok(config)
 }
 
@@ -98,6 +108,9 @@ fn serve(config: Config) -> Result<(), Error> {
         info!(%address, data_dir = %config.data_dir.display(), board = %config.board, "serving");
         for line in node.engine_lines() {
             info!("{line}");
+        }
+        for warning in node.board_status().warnings {
+            warn!("{warning}");
         }
         let router = api::router(node.clone(), tokens, config.max_body_bytes);
         let (stop, stopped) = tokio::sync::watch::channel(false);
