@@ -56,7 +56,7 @@ const DEFECTS: [Defect; 22] = [
     // What is lent reaches the frame.
     (
         "framer",
-        "i_byte",
+        "i_end",
         FRAMER,
         "lent_place = ((lent_address) & 8'hff) | 32'h80;",
         "lent_place = lent_address;",
