@@ -8,7 +8,7 @@ want=${1:-run}
 packages="g++ make pkg-config verilator"
 case $want in
 run) ;;
-test) packages="$packages yosys nextpnr-ice40 fpga-icestorm fpga-icestorm-chipdb libftdi1-dev python3-venv" ;;
+test) packages="$packages iverilog yosys nextpnr-ice40 fpga-icestorm fpga-icestorm-chipdb libftdi1-dev python3-venv" ;;
 bitstream) packages="$packages yosys nextpnr-ice40 fpga-icestorm fpga-icestorm-chipdb libftdi1-dev" ;;
 formal) packages="$packages python3-venv" ;;
 bench-gateware) packages="$packages yosys nextpnr-ice40 fpga-icestorm fpga-icestorm-chipdb python3-venv" ;;
