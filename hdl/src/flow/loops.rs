@@ -34,11 +34,12 @@ struct Way {
 }
 
 /// A cell's input 0 takes a track of an odd group if the numbers of driving and driven cell differ by an odd number, and of
-/// an even group otherwise; so both halves of a tile can have the same.
+/// an even group otherwise; so both halves of a tile can have the same. Tracks 4 to 7 of group 0 are left to global nets,
+/// which enter a tile by no other.
 const WAYS: [Way; 3] = [
     Way { letter: 'a', from: 0, group: 1, to: 1 },
     Way { letter: 'b', from: 1, group: 1, to: 2 },
-    Way { letter: 'c', from: 2, group: 0, to: 0 },
+    Way { letter: 'c', from: 2, group: 2, to: 0 },
 ];
 /// The cell of a tile that ands its two rings: the last LUT of each also goes there, by the input of its half.
 const AND: usize = 6;

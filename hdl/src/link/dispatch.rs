@@ -146,6 +146,8 @@ pub struct Dispatcher {
     is_vault: Signal<Local, Bit>,
     /// What the payload length must be, where it must be one thing.
     exact_length: Signal<Local, Bits<10>>,
+    fits_echo: Signal<Local, Bit>,
+    fits_label: Signal<Local, Bit>,
     length_ok: Signal<Local, Bit>,
     /// Payload bytes still in the queue.
     left: DFF<Bits<10>>,
@@ -189,18 +191,15 @@ pub struct Dispatcher {
     op_echo: Constant<Bits<8>>,
     op_hash: Constant<Bits<8>>,
     op_merkle: Constant<Bits<8>>,
-    op_enrol: Constant<Bits<8>>,
+    /// The vault's opcodes without their lower bits.
+    vault_group: Constant<Bits<8>>,
     op_open: Constant<Bits<8>>,
-    op_close: Constant<Bits<8>>,
     op_derive: Constant<Bits<8>>,
     op_attest: Constant<Bits<8>>,
-    op_entropy: Constant<Bits<8>>,
     has_hash: Constant<Bit>,
     has_merkle: Constant<Bit>,
     has_vault: Constant<Bit>,
     has_entropy: Constant<Bit>,
-    max_echo: Constant<Bits<10>>,
-    max_label: Constant<Bits<10>>,
     helper_bytes: Constant<Bits<10>>,
     challenge_bytes: Constant<Bits<10>>,
     digest_bytes: Constant<Bits<7>>,
@@ -242,7 +241,10 @@ fn bytes(number: usize) -> Constant<Bits<10>> {
     Constant::new((number as u64).into())
 }
 
-const _: () = assert!(MAX_RESPONSE_BYTES < 1 << 7);
+const _: () = assert!(MAX_RESPONSE_BYTES == 64 && vault::MAX_LABEL_BYTES == 128);
+const _: () = assert!(opcode::VAULT_ENROL.is_multiple_of(8));
+const _: () = assert!(opcode::VAULT_ATTEST == opcode::VAULT_ENROL + 4);
+const _: () = assert!(opcode::ENTROPY == opcode::VAULT_ENROL + 5);
 
 impl Dispatcher {
     /// A dispatcher for a board with these [`twinseal_wire::engines`].
@@ -300,6 +302,8 @@ impl Dispatcher {
             is_merkle: Default::default(),
             is_vault: Default::default(),
             exact_length: Default::default(),
+            fits_echo: Default::default(),
+            fits_label: Default::default(),
             length_ok: Default::default(),
             left: Default::default(),
             left_down: Default::default(),
@@ -336,18 +340,14 @@ impl Dispatcher {
             op_echo: byte(opcode::ECHO),
             op_hash: byte(opcode::HASH),
             op_merkle: byte(opcode::MERKLE),
-            op_enrol: byte(opcode::VAULT_ENROL),
+            vault_group: byte(opcode::VAULT_ENROL >> 3),
             op_open: byte(opcode::VAULT_OPEN),
-            op_close: byte(opcode::VAULT_CLOSE),
             op_derive: byte(opcode::VAULT_DERIVE),
             op_attest: byte(opcode::VAULT_ATTEST),
-            op_entropy: byte(opcode::ENTROPY),
             has_hash: has(engines::SHA256),
             has_merkle: has(engines::MERKLE),
             has_vault: has(engines::VAULT),
             has_entropy: has(engines::ENTROPY),
-            max_echo: bytes(MAX_RESPONSE_BYTES),
-            max_label: bytes(vault::MAX_LABEL_BYTES),
             helper_bytes: bytes(vault::HELPER_BYTES),
             challenge_bytes: bytes(vault::CHALLENGE_BYTES),
             digest_bytes: Constant::new((DIGEST_BYTES as u64).into()),
@@ -412,10 +412,24 @@ impl Logic for Dispatcher {
         self.is_echo.next = self.opcode.q.val() == self.op_echo.val();
         self.is_hash.next = (self.opcode.q.val() == self.op_hash.val()) && self.has_hash.val();
         self.is_merkle.next = (self.opcode.q.val() == self.op_merkle.val()) && self.has_merkle.val();
-        self.is_vault.next = ((self.opcode.q.val() >= self.op_enrol.val())
-            && (self.opcode.q.val() <= self.op_attest.val())
-            && self.has_vault.val())
-            || ((self.opcode.q.val() == self.op_entropy.val()) && self.has_entropy.val());
+        self.is_vault.next = false;
+        if (self.opcode.q.val() >> 3) == self.vault_group.val() {
+            match self.opcode.q.val().get_bits::<3>(0).index() {
+                5 => {
+                    self.is_vault.next = self.has_entropy.val();
+                }
+                6 => {}
+                7 => {}
+                _ => {
+                    self.is_vault.next = self.has_vault.val();
+                }
+            }
+        }
+        // At most 64 and at most 128.
+        self.fits_echo.next = !(self.left.q.val() >> 7).any()
+            && !(self.left.q.val().get_bit(6) && self.left.q.val().get_bits::<6>(0).any());
+        self.fits_label.next = !(self.left.q.val() >> 8).any()
+            && !(self.left.q.val().get_bit(7) && self.left.q.val().get_bits::<7>(0).any());
         self.exact_length.next = 0.into();
         if self.is_read.val() {
             self.exact_length.next = 2.into();
@@ -431,13 +445,13 @@ impl Logic for Dispatcher {
         }
         self.length_ok.next = self.left.q.val() == self.exact_length.val();
         if self.is_echo.val() {
-            self.length_ok.next = self.left.q.val() <= self.max_echo.val();
+            self.length_ok.next = self.fits_echo.val();
         }
         if self.is_hash.val() || self.is_merkle.val() {
             self.length_ok.next = self.left.q.val().any();
         }
         if self.opcode.q.val() == self.op_derive.val() {
-            self.length_ok.next = self.left.q.val() <= self.max_label.val();
+            self.length_ok.next = self.fits_label.val();
         }
         if self.is_hash.val() {
             self.undefined.next = (self.queue_data.val() & self.hash_undefined.val()).any();
