@@ -1,5 +1,5 @@
 //! How large and how fast the SHA-256 core and the hasher around it are on each device, and beside them a peer's: same
-//! tools, same seeds, same run. Both must be as many times as fast as the peer as [`Device::aims`] says.
+//! tools, same seeds, same run. Both must be as many times as fast as the peer as `Device::aims` says.
 //!
 //! Each design is wrapped in the same harness, a shift register to its inputs and one from its outputs, so that
 //! it fits the pins of the smallest package and no pin is on a path that counts. The harness's cells, one for each bit,
