@@ -61,7 +61,8 @@ module guard (
         // The vault sees a MAC, or in a request for random bits the hash of a message begun in it, and nothing else.
         a_visible: assert (!(busy && visible && ready) || mac || (random && request == ENTROPY));
 
-        // How the engine's states hang together, in the order of its `State`: 0 ready, 1 and 2 beginning, 3 and 4 a key, 7 its second hash.
+        // How the engine's states hang together, in the order of its `State`:
+        // 0 ready, 1 and 2 beginning, 3 and 4 a key, 7 its second hash.
         i_node: assert (!node || (state != 0 && state != 3 && state != 4 && state != 7 && !message_open && !key_open));
         i_message: assert (!message_open || (state <= 4 && !key_open && !leaf_open && !tree_open));
         i_key: assert (!key_open || (state <= 2 && keyed && !leaf_open && !tree_open));

@@ -1,5 +1,5 @@
 //! How large and how fast the SHA-256 core and the hasher around it are on each device, and beside them a peer's: same
-//! tools, same seeds, same run. Both must be as many times as fast as the peer as [`Device::aims`] says.
+//! tools, same seeds, same run. Both must be as many times as fast as the peer as `Device::aims` says.
 //!
 //! Each design is wrapped in the same harness, a shift register to its inputs and one from its outputs, so that
 //! it fits the pins of the smallest package and no pin is on a path that counts. The harness's cells, one for each bit,
@@ -341,7 +341,7 @@ fn document(peer: &[String], rows: &str) -> Result<String, Error> {
     Ok(format!(
         "<!-- Written by `make bench-gateware`; do not edit. -->\n\
          # The hash engine beside secworks/sha256\n\n\
-         `make bench-gateware PEER=.../src/rtl`, one run: every design in the same harness, whose cells are taken off again; \
+         `make bench-gateware`, one run: every design in the same harness, whose cells are taken off again; \
          three seeds each, the rest from their median. MB/s is 64 bytes every `clocks`. The core and the hasher must be as many \
          times as fast, and as fast for their cells, as stands in brackets; the run fails if they are not. `with other \
          adders` is the core with carry-save adders in its rounds on iCE40 and without them on ECP5, to compare.\n\n\

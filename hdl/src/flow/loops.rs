@@ -158,7 +158,7 @@ struct Net {
     attributes: BTreeMap<String, serde_json::Value>,
 }
 
-/// Every net of every ring is connected as [`Way::pips`] has it, within one tile.
+/// Every net of every ring is connected as `Way::pips` has it, within one tile.
 pub fn check_routing(json: &[u8]) -> Result<(), Error> {
     let failed = |reason: String| Error::Rings { reason };
     let routed: Routed =
