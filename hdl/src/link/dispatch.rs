@@ -377,6 +377,7 @@ impl Dispatcher {
     }
 }
 
+#[allow(clippy::nonminimal_bool)] // two bounds, each as one would say it
 impl Logic for Dispatcher {
     #[hdl_gen]
     fn update(&mut self) {
