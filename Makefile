@@ -34,7 +34,7 @@ demo:
 test:
 	@packaging/setup.sh test
 	$(MAKE) --no-print-directory lint
-	$(CARGO) test $(R) --workspace
+	TWINSEAL_REQUIRE_TOOLS=1 $(CARGO) test $(R) --workspace
 
 sim:
 	@packaging/setup.sh run

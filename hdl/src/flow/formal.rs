@@ -105,7 +105,7 @@ impl Proof {
         let mut command = sby()?;
         command.arg(&file).args((!task.is_empty()).then_some(task)).current_dir(dir);
         let output = command.output().map_err(|source| match source.kind() {
-            std::io::ErrorKind::NotFound => Error::ToolMissing { tool: "sby".to_owned() },
+            std::io::ErrorKind::NotFound => tool::missing("sby"),
             _ => Error::ToolFailed { command: format!("sby {file}"), reason: source.to_string() },
         })?;
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -178,7 +178,7 @@ fn sby() -> Result<Command, Error> {
     let tools = checkout().join("build/tools");
     let programs = tools.join("formal/bin");
     if !programs.join("yowasp-sby").is_file() {
-        return Err(Error::ToolMissing { tool: "sby".to_owned() });
+        return Err(tool::missing("sby"));
     }
     let mut path = OsString::from(&programs);
     path.push(":");

@@ -149,7 +149,7 @@ const CLEAN_UP: &str = "read_verilog raw.v; read_verilog -lib +/ice40/cells_sim.
 
 /// The simulation models of the iCE40 cells that come with yosys.
 fn cell_models() -> Result<PathBuf, Error> {
-    let missing = || Error::ToolMissing { tool: "yosys (share/yosys/ice40/cells_sim.v)".to_owned() };
+    let missing = || tool::missing("yosys (share/yosys/ice40/cells_sim.v)");
     let path = std::env::var_os("PATH").ok_or_else(missing)?;
     std::env::split_paths(&path)
         .filter(|dir| dir.join("yosys").is_file())

@@ -7,6 +7,9 @@ use tempfile::TempDir;
 
 use crate::Error;
 
+/// Tests that lack a tool say so and pass; where this is set, as by `make test`, they fail.
+pub const REQUIRED: &str = "TWINSEAL_REQUIRE_TOOLS";
+
 /// Most lines of a tool's complaint that go into an error.
 const REASON_LINES: usize = 12;
 
@@ -17,7 +20,7 @@ pub const COMPILE_FAST: [&str; 2] = ["-MAKEFLAGS", "OPT_FAST=-O1 OPT_SLOW=-O0 OP
 pub fn run(command: &mut Command) -> Result<String, Error> {
     let program = command.get_program().to_string_lossy().into_owned();
     let output = command.output().map_err(|source| match source.kind() {
-        std::io::ErrorKind::NotFound => Error::ToolMissing { tool: program.clone() },
+        std::io::ErrorKind::NotFound => missing(&program),
         _ => Error::ToolFailed { command: describe(command), reason: source.to_string() },
     })?;
     if !output.status.success() {
@@ -35,10 +38,20 @@ pub fn run(command: &mut Command) -> Result<String, Error> {
 
 /// First line of what `tool` says of its version, on whichever stream.
 pub fn version(tool: &str, args: &[&str]) -> Result<String, Error> {
-    let output =
-        Command::new(tool).args(args).output().map_err(|_| Error::ToolMissing { tool: tool.to_owned() })?;
+    let output = Command::new(tool).args(args).output().map_err(|_| missing(tool))?;
     let said = [output.stdout, output.stderr].concat();
     Ok(String::from_utf8_lossy(&said).lines().next().unwrap_or_default().trim().to_owned())
+}
+
+/// [`Error::ToolMissing`], or, where tools are [`REQUIRED`], an error that no test takes for a reason to skip.
+pub fn missing(tool: &str) -> Error {
+    match std::env::var_os(REQUIRED) {
+        None => Error::ToolMissing { tool: tool.to_owned() },
+        Some(_) => Error::ToolFailed {
+            command: tool.to_owned(),
+            reason: format!("not found, and {REQUIRED} is set"),
+        },
+    }
 }
 
 /// `command` as one would type it.
