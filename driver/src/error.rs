@@ -193,7 +193,7 @@ pub enum Error {
     },
     /// The board's answer to helper data it cannot find a root with, whatever the reason.
     #[error(
-        "{board} refuses {helper}: made by another board, changed, or this is the ninth try since power-up; use what this board was enrolled with, switched off and on after eight refusals, or move it away and enrol again, which changes every key"
+        "{board} refuses {helper}: made by another board, changed, or this is the ninth try since power-up; use a copy of what this board was enrolled with, after eight refusals switch it off and on first; enrolling again gives another root, so without either records come back only by docs/recovery.md"
     )]
     HelperRefused {
         /// The board's label.
@@ -244,7 +244,7 @@ pub enum Error {
         max: usize,
     },
     /// A file of helper data cannot be read or written.
-    #[error("helper data in {}: {source}; check folder and permissions, and move away what is there before enrolling again", path.display())]
+    #[error("helper data in {}: {source}; check folder and permissions; a file that is there is never replaced, because without it its board's keys are lost", path.display())]
     HelperFile {
         /// The file.
         path: PathBuf,
@@ -253,7 +253,7 @@ pub enum Error {
     },
     /// A file of helper data is not what was written.
     #[error(
-        "{} {problem}; put back a copy of it, for without it the board's keys are lost, or move it away and enrol again",
+        "{} {problem}; restore a copy of that file; enrolling again gives another root, so without a copy records come back only by docs/recovery.md",
         path.display()
     )]
     HelperDamaged {
@@ -392,6 +392,12 @@ mod tests {
         let codes: std::collections::BTreeSet<_> = errors.iter().map(Error::code).collect();
         assert_eq!(codes.len(), errors.len());
         assert!(errors.iter().all(|e| e.to_string().contains(';')), "a text lacks its remedy");
+        // Nobody is sent to enrol anew, which would give up what the old root opens.
+        let lost = ["TSL-DRV-024", "TSL-DRV-031"];
+        for text in errors.iter().filter(|e| lost.contains(&e.code())).map(ToString::to_string) {
+            assert!(text.contains("gives another root") && text.contains("docs/recovery.md"), "{text}");
+            assert!(!text.contains("and enrol again"), "{text}");
+        }
         assert_eq!(StatusCode(6).to_string(), "BAD_STATE");
         assert_eq!(StatusCode(99).to_string(), "status 99");
         assert_eq!(side.to_string(), "wire version 1, map 00000002");

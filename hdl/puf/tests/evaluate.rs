@@ -3,10 +3,11 @@
 
 use twinseal_puf::evaluate::density::{Density, failure as computed};
 use twinseal_puf::evaluate::failure::of_virtual_chips;
+use twinseal_puf::evaluate::promise::{Outcome, Verdict};
 use twinseal_puf::evaluate::samples::Samples;
-use twinseal_puf::evaluate::{Options, Source, run};
-use twinseal_puf::polar;
+use twinseal_puf::evaluate::{Options, Report, Source, run};
 use twinseal_puf::silicon::{CORNERS, Device, Foundry, ROOM, Silicon};
+use twinseal_puf::{Error, polar};
 
 fn foundry(drift: f64) -> Foundry {
     Foundry::new(Silicon::of_the_project().unwrap().with_drift(drift), Device::Up5k)
@@ -36,29 +37,172 @@ fn failure_follows_from_the_places_that_are_not_frozen() {
     assert_eq!((0..512).filter(|i| polar::is_frozen(*i)).count(), 256);
 }
 
+/// A folder of measured chips, `edit` being what is wrong with them: given chip, ring and frequency, the frequency.
+fn folder(
+    chips: usize,
+    rings: usize,
+    samples: usize,
+    edit: &dyn Fn(usize, usize, f64) -> f64,
+) -> tempfile::TempDir {
+    let measured = Samples::of_virtual_chips(&foundry(1.0), 8, chips, samples, &ROOM);
+    let folder = tempfile::tempdir().unwrap();
+    for chip in 0..chips {
+        let mut text = String::new();
+        for ring in 0..rings {
+            let row =
+                measured.ring(chip, ring).iter().map(|hertz| format!("{:.1}", edit(chip, ring, *hertz)));
+            text.push_str(&row.collect::<Vec<_>>().join(","));
+            text.push('\n');
+        }
+        std::fs::write(folder.path().join(format!("chip{chip:03}.csv")), text).unwrap();
+    }
+    folder
+}
+
+fn evaluated(folder: &tempfile::TempDir) -> Report {
+    run(&Options { source: Source::Folder(folder.path().into()), reconstructions: 1_000 }).unwrap()
+}
+
+fn as_it_is(_: usize, _: usize, hertz: f64) -> f64 {
+    hertz
+}
+
+/// Health, entropy, key failure, raw bits: what came of each, and why.
+fn outcomes(report: &Report) -> [(Outcome, &str); 4] {
+    let all: Vec<_> =
+        report.checks.iter().map(|c| (c.outcome, c.why.as_deref().unwrap_or_default())).collect();
+    all.try_into().unwrap()
+}
+
 #[test]
 fn a_folder_of_measurements_is_evaluated_like_the_chips_they_came_from() {
-    let samples = Samples::of_virtual_chips(&foundry(1.0), 8, 6, 24, &ROOM);
-    let folder = tempfile::tempdir().unwrap();
-    for chip in 0..6 {
-        let rows: Vec<String> = (0..samples.rings)
-            .map(|r| samples.ring(chip, r).iter().map(|f| format!("{f:.3}")).collect::<Vec<_>>().join(","))
-            .collect();
-        std::fs::write(folder.path().join(format!("chip{chip}.csv")), rows.join("\n")).unwrap();
-    }
-    let source = Source::Folder(folder.path().into());
-    let report = run(&Options { source, reconstructions: 1_000 }).unwrap();
+    let folder = folder(6, 512, 24, &as_it_is);
+    let report = evaluated(&folder);
     let p = &report.population;
     assert_eq!((p.chips, p.rings, p.samples), (6, 512, 24));
     assert!((0.40..0.55).contains(&p.sign.uniqueness.mean) && p.sign.bit_error.mean < 0.02);
     // Enrolled with 16 samples, read twice with 4.
     assert_eq!((report.key_failure[0].reconstructions, report.key_failure[0].failures), (12, 0));
     assert!(report.estimates.is_empty(), "too few bits for the estimators");
-    assert!(report.passed());
+    // Six good chips show nothing of their entropy, neither that it is there nor that it is not.
+    let [health, entropy, key, raw] = outcomes(&report);
+    assert_eq!((health.0, key.0), (Outcome::Passed, Outcome::Passed));
+    assert!(entropy.0 == Outcome::NotChecked && entropy.1.contains("6 chips, 190 are needed"), "{entropy:?}");
+    assert!(raw.0 == Outcome::NotChecked && !report.checks[3].needed);
+    assert!(report.verdict == Verdict::NotShown && !report.passed());
+    let text = report.to_string();
+    for said in ["not to rely on: 6 chips", "not checked  at least 128 bits", "not shown: "] {
+        assert!(text.contains(said), "{said}: {text}");
+    }
+    let json = serde_json::to_value(&report).unwrap();
+    assert_eq!(json["verdict"], "not_shown");
+    assert_eq!(json["checks"][1]["outcome"], "not_checked");
+    assert!(json["checks"][1]["why"].as_str().unwrap().contains("190"));
     let plots = report.write_plots(&folder.path().join("plots")).unwrap();
     assert!(plots.len() >= 4);
     for path in plots {
         let svg = std::fs::read_to_string(path).unwrap();
         assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n") && !svg.contains("NaN"), "{svg}");
     }
+}
+
+#[test]
+fn one_bad_chip_is_named_and_the_others_are_evaluated() {
+    let folder = folder(195, 512, 20, &|chip, ring, hertz| if (chip, ring) == (7, 30) { 5e6 } else { hertz });
+    let report = evaluated(&folder);
+    let [health, entropy, key, _] = outcomes(&report);
+    assert_eq!(health.0, Outcome::Failed);
+    assert!(health.1.contains("1 of 195") && health.1.contains("chip007.csv (ring 30, sample 0: 5.000 MHz"));
+    assert_eq!((entropy, key), ((Outcome::Passed, ""), (Outcome::Passed, "")));
+    assert_eq!((report.population.chips, report.key_failure[0].reconstructions), (194, 194));
+    assert!(report.verdict == Verdict::Failed && !report.passed());
+    // Without it they pass.
+    std::fs::remove_file(folder.path().join("chip007.csv")).unwrap();
+    let report = evaluated(&folder);
+    assert!(report.verdict == Verdict::Shown && report.passed(), "{report}");
+}
+
+#[test]
+fn equal_chips_fail_however_few_they_are() {
+    for chips in [2, 99] {
+        let folder = folder(1, 512, 20, &as_it_is);
+        let first = folder.path().join("chip000.csv");
+        (1..chips).for_each(|i| {
+            std::fs::copy(&first, folder.path().join(format!("copy{i}.csv"))).unwrap();
+        });
+        let report = evaluated(&folder);
+        let [health, entropy, key, _] = outcomes(&report);
+        assert_eq!((health.0, key.0), (Outcome::Passed, Outcome::Passed));
+        assert!(
+            entropy.0 == Outcome::Failed && entropy.1.contains("sign bits is 0.00 %"),
+            "{chips}: {entropy:?}"
+        );
+        assert_eq!(report.verdict, Verdict::Failed);
+    }
+    // Unique enough, but with little entropy: in every other pair the same ring is faster by far, on every chip.
+    let faster =
+        |_: usize, ring: usize, hertz: f64| if ring.is_multiple_of(4) { hertz * 1.04 } else { hertz };
+    let report = evaluated(&folder(60, 512, 20, &faster));
+    let entropy = outcomes(&report)[1];
+    assert!(report.population.sign.uniqueness.mean > 0.0 && entropy.0 == Outcome::Failed, "{report}");
+}
+
+#[test]
+fn what_cannot_be_checked_is_said() {
+    // Chips that do not run at different frequencies.
+    let report = evaluated(&folder(3, 512, 20, &|_, _, _| 1e8));
+    let [health, entropy, key, _] = outcomes(&report);
+    assert!(health.0 == Outcome::Failed && health.1.contains("3 of 3") && health.1.contains("chip002.csv"));
+    assert_eq!((entropy.0, key.0), (Outcome::Failed, Outcome::NotChecked));
+    assert!(key.1.contains("fewer than 2 chips"), "{key:?}");
+
+    // Too few samples to enrol and read.
+    let report = evaluated(&folder(5, 512, 12, &as_it_is));
+    let [health, _, key, _] = outcomes(&report);
+    assert!(health.0 == Outcome::Passed && key.0 == Outcome::NotChecked, "{report}");
+    assert!(key.1.contains("12 samples, 16 to enrol and 4 to read"), "{key:?}");
+    assert_eq!(report.verdict, Verdict::NotShown);
+
+    // Too few rings, of chips enough.
+    let report = evaluated(&folder(195, 64, 20, &as_it_is));
+    let [health, entropy, key, _] = outcomes(&report);
+    assert!(health.0 == Outcome::NotChecked && health.1.contains("512 rings"), "{health:?}");
+    assert!(entropy.0 == Outcome::NotChecked && entropy.1.contains("extrapolated from 32 to 256 pairs"));
+    assert!(key.0 == Outcome::NotChecked && key.1.contains("64 rings"), "{key:?}");
+    assert!(report.to_string().contains("not to rely on: extrapolated from 32 to 256 pairs"));
+}
+
+#[test]
+fn virtual_chips_are_plotted_with_what_was_not_counted() {
+    let source = Source::Virtual { chips: 4, seed: 1, device: Device::Up5k, silicon: None };
+    let report = run(&Options { source, reconstructions: 1_000 }).unwrap();
+    let plots = report.plots();
+    let plot = |name: &str| &plots.iter().find(|(n, _)| *n == name).unwrap().1;
+    let none = report.key_failure.iter().filter(|k| k.failures == 0).count();
+    assert!(none >= 2);
+    let key = plot("key-failure.svg");
+    assert!(key.contains("none counted"));
+    // An open mark for each and one in the legend; an arrow for each.
+    assert_eq!(key.matches("v20m-5 -7l5 7l5 -7").count(), none, "{key}");
+    assert_eq!(key.matches("r='5' fill='none'").count(), none + 1, "{key}");
+    let over = plot("key-failure-over-temperature.svg");
+    let dashes: std::collections::BTreeSet<_> = over
+        .split("stroke-width='")
+        .filter_map(|p| p.split("dasharray='").nth(1)?.split('\'').next())
+        .collect();
+    assert!(dashes.len() >= 6, "{dashes:?}");
+}
+
+#[test]
+fn a_file_without_end_is_no_silicon() {
+    let of = |path: &str| {
+        let source = Source::Virtual { chips: 2, seed: 1, device: Device::Up5k, silicon: Some(path.into()) };
+        run(&Options { source, reconstructions: 1_000 }).unwrap_err()
+    };
+    let error = of("/dev/zero");
+    assert!(
+        matches!(error, Error::Silicon(_)) && error.to_string().contains("more than 1048576 bytes"),
+        "{error}"
+    );
+    assert!(matches!(of("/nowhere/silicon.toml"), Error::File { .. }));
 }

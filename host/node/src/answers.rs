@@ -6,6 +6,7 @@ use twinseal_twin::{Filled, Series, predict};
 use utoipa::ToSchema;
 
 use crate::Error;
+use crate::api::Problem;
 use crate::record::{RecordNumber, SectionName};
 use crate::root::Kind;
 
@@ -175,6 +176,8 @@ impl core::fmt::Display for RecoverySummary {
 pub struct BoardStatus {
     /// Name and build of the board, if there is one.
     pub board: Option<String>,
+    /// Why the board did not answer when this was asked; none if it did, or if there is no board.
+    pub fault: Option<Problem>,
     /// The gateware's build id, 8 hex digits.
     pub build_id: Option<String>,
     /// Engines of the board.
@@ -192,10 +195,14 @@ pub struct BoardStatus {
 impl core::fmt::Display for BoardStatus {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         let root = match self.root {
+            Kind::Vault if self.fault.is_some() => "the silicon of this board, which does not answer",
             Kind::Vault => "the silicon of this board; no key is on the disk",
             Kind::File => "a file of 32 random bytes (root.key)",
         };
         writeln!(f, "board     {}", self.board.as_deref().unwrap_or("none"))?;
+        if let Some(Problem { code, message }) = &self.fault {
+            writeln!(f, "fault     {message} [{code}]; a board that was away needs twinseald started again")?;
+        }
         if self.board.is_some() {
             writeln!(f, "engines   {}", self.engines.join(", "))?;
         }
@@ -227,6 +234,35 @@ impl core::fmt::Display for Attestation {
         writeln!(f, "build id   {}", self.build_id)?;
         writeln!(f, "challenge  {}", self.challenge)?;
         write!(f, "mac        {}", self.mac)
+    }
+}
+
+/// An attestation, and whether it is the one from before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// The answer.
+    #[serde(flatten)]
+    pub answer: Attestation,
+    /// Whether the same answer came as before; none if there was nothing to compare it with.
+    pub matches: Option<bool>,
+}
+
+impl Verdict {
+    /// Compares `answer` with the `mac` from before.
+    pub fn new(answer: Attestation, mac: Option<[u8; 32]>) -> Self {
+        let matches = mac.map(|mac| hex::encode(mac) == answer.mac);
+        Self { answer, matches }
+    }
+}
+
+impl core::fmt::Display for Verdict {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{}", self.answer)?;
+        match self.matches {
+            Some(true) => write!(f, "\nmatches --mac: the same root and build answered before"),
+            Some(false) => write!(f, "\nother than --mac: another board, root or build answered before"),
+            None => Ok(()),
+        }
     }
 }
 

@@ -192,7 +192,7 @@ pub fn openapi_json() -> String {
 }
 
 /// An error as the API gives it.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Problem {
     /// Stable, e.g. `TSL-NOD-011`.
     pub code: String,
@@ -379,7 +379,7 @@ async fn recovered(State(shared): State<Arc<Shared>>, body: Bytes) -> Result<Jso
     Ok(Json(shared.node.recover(Recovered::from_bytes(&body)?).await?))
 }
 
-/// What is plugged in, what keys grow from, and whether records outlive it.
+/// What is plugged in and whether it answers, what keys grow from, and whether records outlive it.
 #[utoipa::path(get, path = "/v1/board", responses((status = 200, body = BoardStatus)))]
 async fn board(State(shared): State<Arc<Shared>>) -> Json<BoardStatus> {
     Json(shared.node.board_status())

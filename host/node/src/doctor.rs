@@ -78,6 +78,9 @@ fn root(step: &mut Recorder, client: &Client) {
         Err(e) => return step.check("the daemon says what its keys grow from", false, e.to_string()),
     };
     step.evidence("board", status.board.as_deref().unwrap_or("none"));
+    if let Some(fault) = status.fault {
+        step.check("the board answers", false, format!("{} [{}]", fault.message, fault.code));
+    }
     step.evidence("engines", status.engines.join(", "));
     step.evidence("entropy", status.entropy.as_str());
     step.evidence("recovery policy", status.recovery_policy.as_deref().unwrap_or("none"));

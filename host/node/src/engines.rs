@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use twinseal_driver::{Board, Choice, Planner, Provider, boards};
-use twinseal_wire::engines;
+use twinseal_wire::{engines, register};
 
 use crate::Error;
 use crate::answers::{Attestation, BoardStatus};
+use crate::api::Problem;
 use crate::at_rest::AtRest;
 use crate::config::EngineChoice;
 use crate::root::{self, Kind, Root};
@@ -58,7 +59,13 @@ impl Engines {
         self.root.at_rest()
     }
 
-    /// What is plugged in and what keys grow from, with the recovery policy and those of its authorities whose master keys
+    /// Why the board does not answer just now, if there is one and it does not: one register is read.
+    fn fault(&self) -> Option<Problem> {
+        let lost = Error::from(self.board()?.read_register(register::IDENT).err()?);
+        Some(Problem { code: lost.code().into(), message: lost.to_string() })
+    }
+
+    /// What is plugged in and whether it answers, and what keys grow from, with the recovery policy and those of its authorities whose master keys
     /// would be lost with the board.
     pub fn status(&self, recovery_policy: Option<String>, lost_too: Vec<String>) -> BoardStatus {
         let board = self.board();
@@ -87,6 +94,7 @@ impl Engines {
         }
         BoardStatus {
             board: board.map(|board| board.label().to_owned()),
+            fault: self.fault(),
             build_id: board.map(|board| format!("{:08x}", board.build_id())),
             engines: engines::ALL
                 .iter()

@@ -138,6 +138,14 @@ pub enum Error {
         /// The file.
         path: String,
     },
+    /// A folder that has a root, and is to get one.
+    #[error(
+        "{path} is there: this folder has its root already, and a second one would open nothing that is kept under the first; start twinseald on it as it is, or enrol into a new folder"
+    )]
+    Enrolled {
+        /// What it has.
+        path: String,
+    },
     /// A request that is not understood.
     #[error(
         "the request is not understood (HTTP {status}): {reason}; `twinseald --openapi` describes every request"
@@ -419,7 +427,7 @@ pub enum Error {
     },
     /// The file that stands for a virtual board's chip is gone.
     #[error(
-        "{path} is missing, and it was the chip of the virtual board that the keys here grow in; put it back, or, if it is lost, follow docs/recovery.md in a new folder"
+        "{path} is missing, and it was the chip of the virtual board that the keys here grow in; put it back, or, if it is lost, follow docs/recovery.md in a new folder (for a person's home: its part \"A person's home\")"
     )]
     ChipMissing {
         /// Where it was.
@@ -529,6 +537,7 @@ impl Error {
             Self::ChipMissing { .. } => "TSL-NOD-061",
             Self::NoVault => "TSL-NOD-062",
             Self::BadRecovery { .. } => "TSL-NOD-063",
+            Self::Enrolled { .. } => "TSL-NOD-064",
             Self::Driver(e) => e.code(),
             Self::Sim(e) => e.code(),
             Self::Abe(e) => e.code(),

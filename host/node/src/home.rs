@@ -20,7 +20,7 @@ use crate::entropy::Rng;
 use crate::folder;
 use crate::identity::Identity;
 use crate::reader::ReaderKeys;
-use crate::root::{Kind, Root};
+use crate::root::{self, Kind, Root};
 use crate::transform;
 
 /// A person's folder, opened.
@@ -44,6 +44,7 @@ impl Home {
         if is_new && !create {
             return Err(Error::NoIdentity { path: dir.display().to_string() });
         }
+        root::check_name(board.unwrap_or("none"))?;
         folder::create_private(dir)?;
         let path = dir.join(BOARD);
         let known = if path.exists() {

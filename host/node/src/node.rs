@@ -72,6 +72,7 @@ impl Node {
     /// Opens the node in `config.data_dir`, enrolling the board (or making a root secret) and creating authorities, ledger
     /// and object folder on first use. A folder from which something was lost is refused.
     pub fn open(config: &Config) -> Result<Self, Error> {
+        root::check_name(&config.board)?;
         let files = [folder::LEDGER, folder::OBJECTS, folder::AUTHORITIES];
         let folder = DataFolder::open(&config.data_dir, &files)?;
         let objects = Objects::folder(&folder.path(folder::OBJECTS))?;
@@ -549,12 +550,12 @@ impl Node {
         ))
     }
 
-    /// What is plugged in, what keys grow from, and whether records outlive it.
+    /// What is plugged in and whether it answers, what keys grow from, and whether records outlive it.
     pub fn board_status(&self) -> BoardStatus {
         let recovery = self.recovery.policy.as_ref().map(ToString::to_string);
         let own: Vec<_> = self.authorities().iter().map(|a| a.name().to_owned()).collect();
         let own = self.recovery.authorities_named().into_iter().filter(|name| own.contains(name));
-        self.engines.status(recovery, own.collect())
+        blocking(|| self.engines.status(recovery, own.collect()))
     }
 
     /// The vault's answer to a challenge, random when absent.

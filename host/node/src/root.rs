@@ -91,16 +91,54 @@ impl core::fmt::Debug for Root {
     }
 }
 
+/// What a person calls a board.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Named<'a> {
+    /// `none`.
+    Nothing,
+    /// `sim`: the virtual board of the folder.
+    OfFolder,
+    /// `sim:PATH`: the virtual board whose chip is that file.
+    Chip(&'a Path),
+    /// The path of a serial port.
+    Port(&'a str),
+}
+
+impl<'a> Named<'a> {
+    fn parse(board: &'a str) -> Result<Self, Error> {
+        match board.split_once(':') {
+            _ if board.is_empty() => {
+                let reason =
+                    "the board has an empty name; give none, sim, sim:PATH or the path of a serial port";
+                Err(Error::Config { reason: reason.into() })
+            }
+            Some(("sim", "")) => {
+                let reason = "\"sim:\" names no file; give sim:PATH with the chip of a virtual board, or sim for the folder's own";
+                Err(Error::Config { reason: reason.into() })
+            }
+            Some(("sim", path)) => Ok(Self::Chip(Path::new(path))),
+            None if board == "none" => Ok(Self::Nothing),
+            None if board == "sim" => Ok(Self::OfFolder),
+            _ => Ok(Self::Port(board)),
+        }
+    }
+}
+
+/// Refuses what cannot be the name of a board, before anything is made for it.
+pub fn check_name(board: &str) -> Result<(), Error> {
+    Named::parse(board).map(drop)
+}
+
 /// Opens the board that `board` names, for a folder whose virtual board it is if it is `sim`.
 pub fn connect(board: &str, dir: &Path) -> Result<Option<Arc<Board>>, Error> {
-    let link: Box<dyn Link> = match board.split_once(':') {
-        None if board == "none" => return Ok(None),
-        None if board == "sim" => virtual_board(&dir.join(folder::SILICON), dir)?,
-        Some(("sim", path)) => virtual_board(Path::new(path), dir)?,
-        _ => {
+    let link: Box<dyn Link> = match Named::parse(board)? {
+        Named::Nothing => return Ok(None),
+        Named::OfFolder => virtual_board(&dir.join(folder::SILICON), dir)?,
+        Named::Chip(path) => virtual_board(path, dir)?,
+        Named::Port(port) => {
             let found = boards::discover().unwrap_or_default();
-            let known = found.into_iter().find(|c| Path::new(&c.port) == Path::new(board));
-            Box::new(link::Serial::open(board, known.map_or(DEFAULT_BAUD, |c| c.baud))?)
+            let known = found.into_iter().find(|c| Path::new(&c.port) == Path::new(port));
+            Box::new(link::Serial::open(port, known.map_or(DEFAULT_BAUD, |c| c.baud))?)
         }
     };
     // A result is cheap to check here and decides what goes on the ledger.
@@ -131,10 +169,10 @@ fn virtual_board(silicon: &Path, dir: &Path) -> Result<Box<dyn Link>, Error> {
 pub fn enrol_new(board: &str, dir: &Path) -> Result<Arc<Board>, Error> {
     let (helper, file) = (dir.join(folder::HELPER), dir.join(folder::ROOT));
     if let Some(path) = [helper.clone(), file, dir.join(folder::GENESIS)].into_iter().find(|p| p.exists()) {
-        return Err(Error::Exists { path: path.display().to_string() });
+        return Err(Error::Enrolled { path: path.display().to_string() });
     }
-    folder::create_private(dir)?;
     let board = connect(board, dir)?.filter(|board| has_vault(board)).ok_or(Error::NoVault)?;
+    folder::create_private(dir)?;
     enrol(&board, dir)?;
     Ok(board)
 }

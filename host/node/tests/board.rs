@@ -9,6 +9,7 @@ use std::process::{Command, Output};
 use common::{Daemon, text, utf8};
 use serde_json::Value;
 use twinseal_node::client::Client;
+use twinseal_sim::{PtyServer, SimBoard};
 
 fn twinseal(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_twinseal")).arg("--json").args(arguments).output().unwrap()
@@ -39,7 +40,9 @@ fn a_node_on_a_board_keeps_helper_data_and_no_root() {
     let enrol = ["board", "enrol", "--data-dir", utf8(&node), "--board", "sim"];
     let enrolled = twinseal(&enrol);
     assert!(enrolled.status.success(), "{}", text(&enrolled));
-    assert_eq!(code(&twinseal(&enrol)), "TSL-NOD-028", "a board is enrolled once");
+    let again = twinseal(&enrol);
+    assert_eq!(code(&again), "TSL-NOD-064", "a board is enrolled once");
+    assert!(text(&again).contains("has its root already"), "{}", text(&again));
     let helper = std::fs::read(node.join("vault.helper")).unwrap();
 
     let daemon = Daemon::start_with(&node, &["--board", "sim"]);
@@ -64,6 +67,7 @@ fn a_node_on_a_board_keeps_helper_data_and_no_root() {
 
     let status = daemon.json(&["board", "status"]);
     assert_eq!(status["root"], "vault");
+    assert_eq!(status["fault"], Value::Null);
     assert_eq!(status["engines"], serde_json::json!(["sha256", "merkle", "vault", "entropy"]));
     assert!(status["entropy"].as_str().unwrap().contains("sim"), "{status}");
     assert!(status["warnings"].to_string().contains("recovery_policy"), "{status}");
@@ -76,9 +80,22 @@ fn a_node_on_a_board_keeps_helper_data_and_no_root() {
     let first = daemon.json(&["board", "attest"]);
     let (challenge, mac) = (first["challenge"].as_str().unwrap(), first["mac"].as_str().unwrap());
     assert_eq!((challenge.len(), mac.len()), (64, 64));
-    assert_eq!(daemon.json(&["board", "attest", "--challenge", challenge, "--mac", mac]), first);
-    let other = daemon.twinseal(&["board", "attest", "--challenge", challenge, "--mac", &"0".repeat(64)]);
-    assert_eq!(other.status.code(), Some(1), "another answer");
+    assert_eq!(first["matches"], Value::Null, "nothing to compare it with");
+    let compare = ["--json", "board", "attest", "--challenge", challenge, "--mac"];
+    for (mac, matches, status) in
+        [(mac, true, 0), (&mac.to_uppercase(), true, 0), (&"0".repeat(64), false, 1)]
+    {
+        let output = daemon.twinseal(&[&compare[..], &[mac]].concat());
+        assert_eq!(output.status.code(), Some(status), "{}", text(&output));
+        let mut verdict = first.clone();
+        verdict["matches"] = matches.into();
+        assert_eq!(serde_json::from_slice::<Value>(&output.stdout).unwrap(), verdict);
+    }
+    for no_mac in ["zz", "", &mac[1..], &format!("{mac}0"), &"g".repeat(64)] {
+        let output = daemon.twinseal(&[&compare[..], &[no_mac]].concat());
+        assert_eq!(output.status.code(), Some(2), "{no_mac:?} is no answer: {}", text(&output));
+        assert!(output.stdout.is_empty() && text(&output).contains("64 hex digits"), "{}", text(&output));
+    }
     assert_eq!(daemon.refused(&["board", "attest", "--challenge", "12"]).0, "TSL-NOD-029");
     assert_ne!(daemon.json(&["board", "attest", "--challenge", &"0".repeat(64)])["mac"], mac);
 
@@ -101,17 +118,74 @@ fn a_node_on_a_board_keeps_helper_data_and_no_root() {
     assert_eq!(daemon.terminate(), Some(0));
 
     std::fs::rename(node.join("vault.helper"), dir.path().join("away")).unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_twinseald"))
-        .args(["--listen", "127.0.0.1:0", "--board", "sim", "--data-dir", utf8(&node)])
-        .output()
-        .unwrap();
-    assert_eq!(output.status.code(), Some(1));
-    let said = text(&output);
+    let said = no_start(&node, "sim");
     assert!(
         said.contains("TSL-NOD-027") && said.contains("vault.helper") && said.contains("backup"),
         "{said}"
     );
     assert!(!node.join("vault.helper").exists(), "the board was not enrolled again");
+    for damaged in [&b""[..], &helper[1..]] {
+        std::fs::write(node.join("vault.helper"), damaged).unwrap();
+        let said = no_start(&node, "sim");
+        let remedy = said.contains("restore a copy") && said.contains("docs/recovery.md");
+        assert!(said.contains("TSL-DRV-031") && remedy, "{said}");
+    }
+}
+
+/// What `twinseald` on `node` says when it ends by itself.
+fn no_start(node: &Path, board: &str) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_twinseald"))
+        .args(["--listen", "127.0.0.1:0", "--board", board, "--data-dir", utf8(node)])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    text(&output)
+}
+
+#[test]
+fn a_board_that_goes_away_is_noticed() {
+    let dir = tempfile::tempdir().unwrap();
+    let plugged = PtyServer::start(SimBoard::new().unwrap()).unwrap();
+    let daemon = Daemon::start_with(&dir.path().join("node"), &["--board", utf8(plugged.path())]);
+    let status = daemon.json(&["board", "status"]);
+    assert_eq!((&status["root"], &status["fault"]), (&Value::from("vault"), &Value::Null));
+    assert!(doctor(&daemon).contains("ok    the vault is open and answers"));
+
+    plugged.stop().unwrap();
+    let output = daemon.twinseal(&["--json", "board", "status"]);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    let status: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(status["fault"]["code"], "TSL-DRV-002", "{status}");
+    let output = daemon.twinseal(&["board", "status"]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = text(&output);
+    assert!(said.contains("this board, which does not answer") && said.contains("TSL-DRV-002"), "{said}");
+    let said = doctor(&daemon);
+    assert!(said.contains("FAIL  the board answers"), "{said}");
+    assert_eq!(daemon.terminate(), Some(0));
+}
+
+#[test]
+fn what_cannot_be_enrolled_leaves_nothing_behind() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = dir.path().join("node");
+    let missing = dir.path().join("no-such-port");
+    for (board, expected) in [
+        ("none", "TSL-NOD-062"),
+        ("sim:", "TSL-NOD-018"),
+        ("", "TSL-NOD-018"),
+        (utf8(&missing), "TSL-DRV-001"),
+    ] {
+        let enrol = twinseal(&["board", "enrol", "--data-dir", utf8(&node), "--board", board]);
+        assert_eq!(code(&enrol), expected, "{board:?}");
+        assert!(!node.exists(), "{board:?}");
+    }
+    for board in ["sim:", ""] {
+        assert!(no_start(&node, board).contains("TSL-NOD-018"), "{board:?}");
+        let identity = twinseal(&["--home", utf8(&node), "identity", "--board", board]);
+        assert_eq!(code(&identity), "TSL-NOD-018", "{board:?}");
+        assert!(!node.exists(), "{board:?}");
+    }
 }
 
 fn health(daemon: &Daemon) -> String {
@@ -133,10 +207,8 @@ fn without_a_board_everything_says_that_keys_grow_from_a_file() {
     assert_eq!(daemon.terminate(), Some(0));
     let node = dir.path().join("node");
     let enrol = twinseal(&["board", "enrol", "--data-dir", utf8(&node), "--board", "sim"]);
-    assert_eq!(code(&enrol), "TSL-NOD-028", "a folder keeps what it began with");
-    let empty = dir.path().join("empty");
-    let enrol = twinseal(&["board", "enrol", "--data-dir", utf8(&empty), "--board", "none"]);
-    assert_eq!(code(&enrol), "TSL-NOD-062");
+    assert_eq!(code(&enrol), "TSL-NOD-064", "a folder keeps what it began with");
+    assert!(!node.join("virtual_board").exists(), "and no chip was made for it");
 }
 
 #[test]
@@ -167,7 +239,11 @@ fn a_persons_identity_grows_in_a_board_too() {
     // The whole home, copied to somebody with another board.
     let silicon = home.join("virtual_board/silicon");
     std::fs::rename(&silicon, dir.path().join("chip")).unwrap();
-    assert_eq!(code(&twinseal(&["--home", utf8(&home), "identity"])), "TSL-NOD-061");
+    let lost = twinseal(&["--home", utf8(&home), "identity"]);
+    assert_eq!(code(&lost), "TSL-NOD-061");
+    let section = "A person's home";
+    assert!(text(&lost).contains("docs/recovery.md") && text(&lost).contains(section), "{}", text(&lost));
+    assert!(include_str!("../../../docs/recovery.md").contains(&format!("## {section}\n")));
     let other = "00".repeat(32);
     std::fs::write(&silicon, other).unwrap();
     assert_eq!(

@@ -4,10 +4,9 @@
 use serde::Serialize;
 
 use super::density::{self, Density};
+use super::health;
 use super::samples::Samples;
-use crate::reading::{
-    Differences, ENROLMENT_SAMPLES, Fault, RECONSTRUCTION_SAMPLES, SoftResponse, WINDOW_CLOCKS_AT_12_MHZ,
-};
+use crate::reading::{Differences, ENROLMENT_SAMPLES, Fault, RECONSTRUCTION_SAMPLES, SoftResponse};
 use crate::silicon::{Condition, Foundry, ROOM};
 use crate::{Error, PAIRS, RINGS, polar};
 
@@ -113,37 +112,33 @@ pub fn of_virtual_chips(
     Ok(summary(trials, what))
 }
 
-/// Enrols every measured chip with its first samples and reads it with those after, in groups. `None` when there are too
-/// few rings or samples, or when the counts do not pass the health tests.
-pub fn of_samples(samples: &Samples, what: String) -> Option<KeyFailure> {
-    if samples.rings < RINGS || samples.samples < ENROLMENT_SAMPLES + RECONSTRUCTION_SAMPLES {
-        return None;
+/// Enrols every measured chip with its first samples and reads it with those after, in groups. The reason
+/// when that cannot be done.
+pub fn of_samples(samples: &Samples, what: String) -> Result<KeyFailure, String> {
+    let least = ENROLMENT_SAMPLES + RECONSTRUCTION_SAMPLES;
+    if samples.rings < RINGS {
+        return Err(format!("{} rings, a reading is of {RINGS}", samples.rings));
     }
-    let window = f64::from(WINDOW_CLOCKS_AT_12_MHZ) / 12e6;
+    if samples.samples < least {
+        return Err(format!(
+            "{} samples, {ENROLMENT_SAMPLES} to enrol and {RECONSTRUCTION_SAMPLES} to read again are needed",
+            samples.samples
+        ));
+    }
     let mut trials = Vec::new();
     for chip in 0..samples.chips.len() {
-        let read = |numbers: std::ops::Range<usize>| -> Result<Differences, Fault> {
-            let mut sums = Differences::zero();
-            for s in numbers {
-                for pair in 0..PAIRS {
-                    let count = |ring| (samples.ring(chip, ring)[s] * window) as u32;
-                    sums.add(pair, count(2 * pair), count(2 * pair + 1))?;
-                }
-            }
-            sums.check()?;
-            Ok(sums)
+        let read = |numbers| {
+            health::read(samples, chip, numbers).map_err(|fault| format!("{}: {fault}", samples.names[chip]))
         };
-        let enrolled = read(0..ENROLMENT_SAMPLES).ok()?;
+        let enrolled = read(0..ENROLMENT_SAMPLES)?;
         let mean = samples.chips[chip].iter().sum::<f64>() / samples.chips[chip].len() as f64;
-        let mut at = ENROLMENT_SAMPLES;
-        while at + RECONSTRUCTION_SAMPLES <= samples.samples {
-            let mut trial = Trial::new(&enrolled, &read(at..at + RECONSTRUCTION_SAMPLES).ok()?);
+        for numbers in health::readings(samples.samples).into_iter().skip(1) {
+            let mut trial = Trial::new(&enrolled, &read(numbers)?);
             trial.spread /= mean as f32;
             trials.push(trial);
-            at += RECONSTRUCTION_SAMPLES;
         }
     }
-    Some(summary(trials, what))
+    Ok(summary(trials, what))
 }
 
 fn summary(mut trials: Vec<Trial>, what: String) -> KeyFailure {

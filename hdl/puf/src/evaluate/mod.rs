@@ -2,15 +2,18 @@
 //! frequencies; as a table, as JSON, as plots.
 
 use std::fmt::{self, Write as _};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 pub mod density;
 pub mod failure;
+pub mod health;
 pub mod layout;
 mod plot;
 pub mod predictors;
+pub mod promise;
 pub mod quality;
 pub mod samples;
 pub mod sp800_90b;
@@ -19,6 +22,8 @@ use crate::reading::{self, window_clocks};
 use crate::silicon::{CORNERS, Condition, Device, Foundry, NOMINAL_VOLTS, ROOM, Silicon};
 use crate::{Error, PAIRS, RINGS, RINGS_PER_ROW, entropy};
 use failure::KeyFailure;
+use health::Health;
+use promise::{Check, Outcome, Verdict};
 use quality::{Population, Quality};
 use samples::Samples;
 use sp800_90b::Estimates;
@@ -47,8 +52,8 @@ const RAW_ENTROPY: &str = "raw entropy";
 const STRESS: f64 = 1.8;
 /// Below this the rounding of the computation shows.
 const LEAST_FAILURE: f64 = 1e-15;
-/// Fewer chips than this say too little about min-entropy to check it: the most common of few is never rare.
-const MIN_CHIPS_FOR_ENTROPY: usize = 190;
+/// Largest file of silicon parameters.
+const MAX_SILICON_BYTES: u64 = 1 << 20;
 /// Chips that are looked at under every condition.
 const MAX_CHIPS_PER_CONDITION: u64 = 400;
 const CELSIUS: [f64; 6] = [0.0, 10.0, 25.0, 40.0, 55.0, 70.0];
@@ -87,8 +92,12 @@ pub struct Options {
 pub struct Report {
     /// What was evaluated.
     pub source: String,
+    /// Which chips a board would refuse to read. They are not in the population, unless fewer than two would remain.
+    pub health: Health,
     /// Counted over the population at room, or as measured.
     pub population: Population,
+    /// What the root's entropy in `population` must not be taken for.
+    pub entropy_reservations: Vec<String>,
     /// Bit error over temperature, supply and age; empty for measured chips.
     pub conditions: Vec<BitErrorAt>,
     /// Reconstructions; empty when the measurements are too few.
@@ -99,6 +108,8 @@ pub struct Report {
     pub assumed: Vec<String>,
     /// What the design promises, and whether it is so.
     pub checks: Vec<Check>,
+    /// What the checks say together.
+    pub verdict: Verdict,
 }
 
 /// Some bits, and what SP 800-90B's estimators say of them.
@@ -110,15 +121,6 @@ pub struct Estimated {
     pub why: String,
     /// What they say.
     pub estimates: Estimates,
-}
-
-/// A promise of the design.
-#[derive(Clone, Debug, Serialize)]
-pub struct Check {
-    /// What is promised.
-    pub what: String,
-    /// Whether it is so.
-    pub passed: bool,
 }
 
 /// Bit error and key failure under one condition.
@@ -151,9 +153,18 @@ pub fn run(options: &Options) -> Result<Report, Error> {
     match &options.source {
         Source::Folder(folder) => {
             let samples = Samples::from_folder(folder)?;
-            let key = failure::of_samples(&samples, "as measured".into());
             let source = format!("{} measured chips in {}", samples.chips.len(), folder.display());
-            Ok(report(source, &samples, Vec::new(), key.into_iter().collect(), &[], Vec::new()))
+            let health = Health::of(&samples);
+            let (samples, key) = if health.sound() < 2 {
+                (samples, Err("fewer than 2 chips pass the health tests".into()))
+            } else {
+                let faulty: Vec<usize> = health.faulty.iter().map(|f| f.number).collect();
+                let samples = samples.without(&faulty);
+                let key = failure::of_samples(&samples, "as measured".into());
+                (samples, key)
+            };
+            let key = key.map(|key| vec![key]);
+            Ok(report(source, &samples, health, Vec::new(), key, None, Vec::new()))
         }
         Source::Virtual { chips, seed, device, silicon } => {
             range("--chips", *chips as u64, 2, MAX_CHIPS as u64)?;
@@ -178,14 +189,24 @@ pub fn run(options: &Options) -> Result<Report, Error> {
             let raw = raw_bits(&foundry, *seed);
             let source =
                 format!("{chips} virtual chips of seed {seed} on {device:?}, {VIRTUAL_SAMPLES} samples");
-            Ok(report(source, &samples, conditions, key, &raw, assumed))
+            let health = Health::of_virtual_chips(*chips);
+            Ok(report(source, &samples, health, conditions, Ok(key), Some(&raw), assumed))
         }
     }
 }
 
 fn load(path: Option<&Path>) -> Result<(Silicon, Vec<String>), Error> {
     let text = match path {
-        Some(path) => std::fs::read_to_string(path).map_err(Error::file(path))?,
+        Some(path) => {
+            let file = std::fs::File::open(path).map_err(Error::file(path))?;
+            let mut bytes = Vec::new();
+            file.take(MAX_SILICON_BYTES + 1).read_to_end(&mut bytes).map_err(Error::file(path))?;
+            if bytes.len() as u64 > MAX_SILICON_BYTES {
+                let what = format!("{}: more than {MAX_SILICON_BYTES} bytes", path.display());
+                return Err(Error::Silicon(what));
+            }
+            String::from_utf8(bytes).map_err(|_| Error::Silicon(format!("{}: no text", path.display())))?
+        }
         None => include_str!("../../silicon.toml").into(),
     };
     let silicon = Silicon::parse(&text)?;
@@ -198,37 +219,30 @@ fn load(path: Option<&Path>) -> Result<(Silicon, Vec<String>), Error> {
 fn report(
     source: String,
     samples: &Samples,
+    health: Health,
     conditions: Vec<BitErrorAt>,
-    key_failure: Vec<KeyFailure>,
-    raw: &[bool],
+    key_failure: Result<Vec<KeyFailure>, String>,
+    raw: Option<&[bool]>,
     assumed: Vec<String>,
 ) -> Report {
     let population = quality::population(samples);
-    let estimates = estimates(samples, raw);
-    let mut checks = Vec::new();
-    if population.chips >= MIN_CHIPS_FOR_ENTROPY {
-        checks.push(Check {
-            what: format!("at least {ROOT_ENTROPY_BUDGET} bits of min-entropy are left for the root"),
-            passed: population.entropy.root >= ROOT_ENTROPY_BUDGET,
-        });
+    let estimates = estimates(samples, raw.unwrap_or_default());
+    let mut checks = vec![Check::of_health(&health), Check::of_entropy(&population, &health)];
+    checks.extend(Check::of_key_failure(&key_failure));
+    checks.push(Check::of_raw_bits(&estimates, raw.is_none()));
+    let verdict = Verdict::of(&checks);
+    Report {
+        source,
+        entropy_reservations: promise::reservations(&population, &health),
+        health,
+        population,
+        conditions,
+        key_failure: key_failure.unwrap_or_default(),
+        estimates,
+        assumed,
+        checks,
+        verdict,
     }
-    for key in key_failure.iter().filter(|k| k.promised) {
-        checks.push(Check {
-            what: format!("key failure below {KEY_FAILURE_BUDGET:e}, {}", key.what),
-            passed: key.computed < KEY_FAILURE_BUDGET
-                && key.failures as f64 <= 3.0 * KEY_FAILURE_BUDGET * key.reconstructions as f64,
-        });
-    }
-    if let Some(Estimated { estimates: raw, .. }) = estimates.iter().find(|e| e.data == RAW_ENTROPY) {
-        checks.push(Check {
-            what: format!(
-                "raw bits of the entropy source have the claimed {} bits",
-                entropy::CLAIMED_MIN_ENTROPY
-            ),
-            passed: raw.least >= entropy::CLAIMED_MIN_ENTROPY,
-        });
-    }
-    Report { source, population, conditions, key_failure, estimates, assumed, checks }
 }
 
 /// All ten estimators on whatever there is. SP 800-90B means them for a noise source: that is the raw entropy. The bits of a
@@ -315,9 +329,9 @@ fn place(at: &Condition) -> String {
 }
 
 impl Report {
-    /// Whether all checks passed.
+    /// Whether everything that is promised was checked and holds.
     pub fn passed(&self) -> bool {
-        self.checks.iter().all(|c| c.passed)
+        self.verdict == Verdict::Shown
     }
 
     /// Writes the plots into `folder`, which is made if need be, and gives their paths.
@@ -378,8 +392,7 @@ impl Report {
                         series.push(plot::Series {
                             name: format!("{volts:.2} V, {years} years"),
                             points: here.map(|c| (c.celsius, of(c))).collect(),
-                            bars: false,
-                            marks: false,
+                            style: plot::Style::Line,
                         });
                     }
                 }
@@ -411,14 +424,12 @@ impl Report {
                     .map(|i| 0.0025 * f64::from(i))
                     .map(|e| (100.0 * e, shown(density::failure(&density::design(e)))))
                     .collect(),
-                bars: false,
-                marks: false,
+                style: plot::Style::Line,
             }];
             let mark = |name: &str, points: Vec<(f64, f64)>| plot::Series {
                 name: name.into(),
                 points,
-                bars: false,
-                marks: true,
+                style: plot::Style::Marks,
             };
             series.push(mark(
                 "computed from the readings",
@@ -432,6 +443,12 @@ impl Report {
                     .map(|k| (100.0 * k.sign_bit_error, k.failures as f64 / k.reconstructions as f64))
                     .collect(),
             ));
+            let none = self.key_failure.iter().filter(|k| k.failures == 0);
+            series.push(plot::Series {
+                name: "none counted: below (95 %)".into(),
+                points: none.map(|k| (100.0 * k.sign_bit_error, k.counted_bound)).collect(),
+                style: plot::Style::Below,
+            });
             let chart = plot::Chart {
                 title: "Key failure over bit error; 1e-15 is as little as the computation resolves".into(),
                 x: "wrong sign bits, %".into(),
@@ -477,6 +494,9 @@ impl fmt::Display for Report {
             "\nmin-entropy of both bits of a pair {:.3}; {PAIRS} pairs {:.1}, balance -{:.1}, syndrome -{:.0}: root {:.1} bits",
             p.min_entropy_of_both, e.response, e.balance, e.helper, e.root
         )?;
+        for reservation in &self.entropy_reservations {
+            writeln!(f, "  not to rely on: {reservation}")?;
+        }
 
         for years in YEARS {
             let here: Vec<_> = self.conditions.iter().filter(|c| c.years == years).collect();
@@ -558,8 +578,19 @@ impl fmt::Display for Report {
         }
         writeln!(f)?;
         for check in &self.checks {
-            writeln!(f, "{}  {}", if check.passed { "ok    " } else { "FAILED" }, check.what)?;
+            let outcome = match check.outcome {
+                Outcome::Passed => "ok    ",
+                Outcome::Failed => "FAILED",
+                Outcome::NotChecked => "not checked",
+            };
+            let why = check.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+            writeln!(f, "{outcome}  {}{why}", check.what)?;
         }
-        Ok(())
+        let verdict = match self.verdict {
+            Verdict::Shown => "shown: what is promised of keys was checked and holds",
+            Verdict::NotShown => "not shown: not all that is promised of keys could be checked",
+            Verdict::Failed => "failed: not all that is promised holds",
+        };
+        writeln!(f, "\n{verdict}")
     }
 }

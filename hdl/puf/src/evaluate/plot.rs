@@ -13,16 +13,30 @@ const BOTTOM: f64 = 56.0;
 /// Distinguishable with any colour vision (Okabe and Ito).
 const COLOURS: [&str; 6] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#000000"];
 
-/// A line or a histogram.
+/// Dashes of the lines in turn: where one lies on another, the lower one is seen between the dashes.
+const DASHES: [&str; 6] = ["none", "10 6", "2 5", "14 4 2 4", "5 5", "1 9"];
+
+/// How a series is drawn.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Style {
+    /// A line through the points.
+    Line,
+    /// Filled steps; each point is the left edge of a bar.
+    Bars,
+    /// A mark on every point.
+    Marks,
+    /// An open mark on every point with an arrow down: it is here or anywhere below.
+    Below,
+}
+
+/// Points and how they are drawn.
 pub(super) struct Series {
     /// What the legend says.
     pub name: String,
     /// Points, x ascending.
     pub points: Vec<(f64, f64)>,
-    /// Filled steps instead of a line; each point is the left edge of a bar.
-    pub bars: bool,
-    /// Single marks instead of a line.
-    pub marks: bool,
+    /// Line, bars or marks.
+    pub style: Style,
 }
 
 /// Axes and what is drawn on them.
@@ -55,7 +69,7 @@ pub(super) fn histogram(name: &str, values: &[f64], bits: usize) -> Series {
         .enumerate()
         .map(|(i, c)| (i as f64 * most / bars as f64, c as f64 / values.len().max(1) as f64))
         .collect();
-    Series { name: name.into(), points, bars: true, marks: false }
+    Series { name: name.into(), points, style: Style::Bars }
 }
 
 impl Chart {
@@ -67,7 +81,9 @@ impl Chart {
         };
         let (x0, mut x1) =
             (fold(f64::INFINITY, f64::min, |p| p.0), fold(f64::NEG_INFINITY, f64::max, |p| p.0));
-        if let Some([a, b, ..]) = self.series.iter().find(|s| s.bars).map(|s| s.points.as_slice()) {
+        if let Some([a, b, ..]) =
+            self.series.iter().find(|s| s.style == Style::Bars).map(|s| s.points.as_slice())
+        {
             x1 += b.0 - a.0;
         }
         let top = fold(f64::NEG_INFINITY, f64::max, |p| p.1);
@@ -117,7 +133,7 @@ impl Chart {
             text(&mut out, LEFT + 6.0, at - 5.0, "start", what);
         }
         for (number, (series, colour)) in self.series.iter().zip(COLOURS.iter().cycle()).enumerate() {
-            if series.marks {
+            if series.style == Style::Marks {
                 // Later ones smaller: several may be in one place.
                 let radius = 8usize.saturating_sub(2 * number).max(3);
                 for (x, y) in series.points.iter().filter(|p| p.1 > 0.0 || !self.log_y) {
@@ -128,7 +144,17 @@ impl Chart {
                         at_y(*y)
                     );
                 }
-            } else if series.bars {
+            } else if series.style == Style::Below {
+                for (x, y) in &series.points {
+                    let (x, y) = (at_x(*x), at_y(*y));
+                    let _ = write!(
+                        out,
+                        "<circle cx='{x:.1}' cy='{y:.1}' r='5' fill='none' stroke='{colour}' stroke-width='2'/>\
+                         <path d='M{x:.1} {:.1}v20m-5 -7l5 7l5 -7' fill='none' stroke='{colour}' stroke-width='2'/>",
+                        y + 5.0
+                    );
+                }
+            } else if series.style == Style::Bars {
                 let step = series.points.get(1).map_or(1.0, |p| p.0 - series.points[0].0);
                 for (x, y) in series.points.iter().filter(|p| p.1 > 0.0) {
                     let (left, right, top) = (at_x(*x), at_x(x + step), at_y(*y));
@@ -146,16 +172,37 @@ impl Chart {
                     series.points.iter().map(|(x, y)| format!("{:.1} {:.1}", at_x(*x), at_y(*y))).collect();
                 let _ = write!(
                     out,
-                    "<path d='M{}' fill='none' stroke='{colour}' stroke-width='{width:.1}'/>",
-                    path.join("L")
+                    "<path d='M{}' fill='none' stroke='{colour}' stroke-width='{width:.1}' stroke-dasharray='{}'/>",
+                    path.join("L"),
+                    DASHES[number % DASHES.len()]
                 );
             }
         }
         let legend = WIDTH;
         for (i, (series, colour)) in self.series.iter().zip(COLOURS.iter().cycle()).enumerate() {
             let y = TOP + 8.0 + 18.0 * i as f64;
-            let _ = write!(out, "<rect x='{legend:.1}' y='{y}' width='12' height='12' fill='{colour}'/>");
-            text(&mut out, legend + 18.0, y + 11.0, "start", &series.name);
+            let _ = match series.style {
+                Style::Line => write!(
+                    out,
+                    "<path d='M{legend:.1} {:.1}h32' stroke='{colour}' stroke-width='3' stroke-dasharray='{}'/>",
+                    y + 6.0,
+                    DASHES[i % DASHES.len()]
+                ),
+                Style::Below => write!(
+                    out,
+                    "<circle cx='{:.1}' cy='{:.1}' r='5' fill='none' stroke='{colour}' stroke-width='2'/>",
+                    legend + 16.0,
+                    y + 6.0
+                ),
+                Style::Bars | Style::Marks => {
+                    write!(
+                        out,
+                        "<rect x='{:.1}' y='{y}' width='12' height='12' fill='{colour}'/>",
+                        legend + 10.0
+                    )
+                }
+            };
+            text(&mut out, legend + 38.0, y + 11.0, "start", &series.name);
         }
         text(&mut out, (LEFT + WIDTH - RIGHT) / 2.0, HEIGHT - 14.0, "middle", &self.x);
         let middle = (TOP + HEIGHT - BOTTOM) / 2.0;
@@ -276,8 +323,7 @@ mod tests {
             series: vec![Series {
                 name: "<s>".into(),
                 points: vec![(0.0, 0.0), (1.0, 1e-3)],
-                bars: false,
-                marks: false,
+                style: Style::Line,
             }],
         };
         let svg = chart.svg();

@@ -113,6 +113,8 @@ pub struct Population {
     pub size: Quality,
     /// Mean over pairs of -log2 of the share of the most common of the four values of both bits.
     pub min_entropy_of_both: f64,
+    /// Standard deviation of that mean.
+    pub min_entropy_of_both_error: f64,
     /// See [`Entropy`]; of the pairs the gateware has.
     pub entropy: Entropy,
     /// Mean over chips of every ring's relative deviation.
@@ -183,7 +185,7 @@ pub fn population(samples: &Samples) -> Population {
         .iter()
         .map(|r| r.sign.iter().zip(&r.size).map(|(a, b)| 2 * usize::from(*a) + usize::from(*b)).collect())
         .collect();
-    let min_entropy_of_both = min_entropy(&values, 4);
+    let both = Spread::of(&min_entropies(&values, 4));
     let (sign, size): (Bits, Bits) = enrolled.into_iter().map(|r| (r.sign, r.size)).unzip();
     Population {
         chips,
@@ -194,8 +196,9 @@ pub fn population(samples: &Samples) -> Population {
         noise: Spread::of(&noise),
         sign: quality(&sign, &sign_errors, sign_distances),
         size: quality(&size, &size_errors, size_distances),
-        min_entropy_of_both,
-        entropy: Entropy::of(min_entropy_of_both),
+        min_entropy_of_both: both.mean,
+        min_entropy_of_both_error: both.deviation / (pairs.max(1) as f64).sqrt(),
+        entropy: Entropy::of(both.mean),
         map,
     }
 }
@@ -228,7 +231,7 @@ fn quality(chips: &Bits, errors: &[f64], error_distances: Vec<f64>) -> Quality {
         uniformity: Spread::of(&uniformity),
         bit_aliasing: Spread::of(&ones),
         bit_error: Spread::of(errors),
-        min_entropy: min_entropy(&values, 2),
+        min_entropy: Spread::of(&min_entropies(&values, 2)).mean,
         min_entropy_of_fair_bits: min_entropy_of_fair_bits(chips.len()),
         distances,
         errors: error_distances,
@@ -245,17 +248,15 @@ fn distance(a: &[bool], b: &[bool]) -> f64 {
     a.iter().zip(b).filter(|(a, b)| a != b).count() as f64 / a.len() as f64
 }
 
-/// Mean over places of -log2 of the share of the most common value.
-fn min_entropy(chips: &[Vec<usize>], values: usize) -> f64 {
-    let places = chips[0].len();
-    let mut sum = 0.0;
-    for at in 0..places {
+/// Of every place, -log2 of the share of the most common value.
+fn min_entropies(chips: &[Vec<usize>], values: usize) -> Vec<f64> {
+    let of_place = |at: usize| {
         let mut counts = vec![0usize; values];
         chips.iter().for_each(|c| counts[c[at]] += 1);
         let most = counts.into_iter().max().unwrap_or(0);
-        sum -= (most as f64 / chips.len() as f64).log2();
-    }
-    sum / places as f64
+        (chips.len() as f64 / most as f64).log2()
+    };
+    (0..chips[0].len()).map(of_place).collect()
 }
 
 /// Expectation of -log2 (max(k, n - k) / n) for k of n fair coins.
@@ -282,6 +283,7 @@ mod tests {
         let samples = Samples {
             rings: 4,
             samples: 2,
+            names: vec![String::new(); 3],
             chips: vec![
                 chip([[10.0, 10.0], [8.0, 8.0], [9.0, 9.0], [8.0, 8.0]]),
                 chip([[8.0, 8.0], [10.0, 10.0], [9.0, 9.0], [8.0, 8.0]]),

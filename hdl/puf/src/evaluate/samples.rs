@@ -19,6 +19,8 @@ pub struct Samples {
     pub rings: usize,
     /// Samples of a ring.
     pub samples: usize,
+    /// What every chip is called: its file.
+    pub names: Vec<String>,
     /// Of every chip, ring by ring.
     pub chips: Vec<Vec<f64>>,
 }
@@ -49,9 +51,14 @@ impl Samples {
             if (so_far + 1) * rings * samples > MAX_FREQUENCIES {
                 return Err(Error::TooManyFrequencies { folder: folder.into(), limit: MAX_FREQUENCIES });
             }
+            let name =
+                path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().escape_debug().to_string();
             match &mut all {
-                None => all = Some(Self { rings, samples, chips: vec![chip] }),
-                Some(all) if (all.rings, all.samples) == (rings, samples) => all.chips.push(chip),
+                None => all = Some(Self { rings, samples, names: vec![name], chips: vec![chip] }),
+                Some(all) if (all.rings, all.samples) == (rings, samples) => {
+                    all.names.push(name);
+                    all.chips.push(chip);
+                }
                 Some(all) => {
                     let what = format!(
                         "{rings} rings of {samples} samples where the first file has {} of {}",
@@ -72,6 +79,7 @@ impl Samples {
         samples: usize,
         at: &Condition,
     ) -> Self {
+        let names = (0..chips).map(|number| format!("virtual chip {number}")).collect();
         let chips = (0..chips as u64)
             .map(|number| {
                 let mut on = foundry.numbered(seed, number).power_up(at, 0);
@@ -84,7 +92,15 @@ impl Samples {
                 chip
             })
             .collect();
-        Self { rings: crate::RINGS, samples, chips }
+        Self { rings: crate::RINGS, samples, names, chips }
+    }
+
+    /// The same without the chips of these numbers.
+    pub fn without(self, numbers: &[usize]) -> Self {
+        let kept = |number: &usize| !numbers.contains(number);
+        let names = (0..).zip(self.names).filter(|(number, _)| kept(number)).map(|(_, name)| name).collect();
+        let chips = (0..).zip(self.chips).filter(|(number, _)| kept(number)).map(|(_, chip)| chip).collect();
+        Self { names, chips, ..self }
     }
 
     /// The samples of one ring.
@@ -108,6 +124,8 @@ fn read_chip(path: &Path) -> Result<(usize, usize, Vec<f64>), Error> {
     }
     let shape = |what: String| Error::Shape { path: PathBuf::from(path), what };
     let (mut rings, mut samples, mut values) = (0, 0, Vec::new());
+    // What spreadsheets put before UTF-8.
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&text);
     for (line, row) in text.split(|b| *b == b'\n').enumerate() {
         let row = row.strip_suffix(b"\r").unwrap_or(row);
         if row.iter().all(u8::is_ascii_whitespace) {
@@ -164,6 +182,24 @@ mod tests {
         assert_eq!((s.rings, s.samples, s.chips.len()), (2, 2, 2));
         assert_eq!(s.ring(0, 1), [199_999_999.0, 200_000_002.0]);
         assert_eq!(s.ring(1, 0), [1e6, 2e6]);
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_the_first_field() {
+        let marked = [b"\xef\xbb\xbf", GOOD].concat();
+        let f = folder(&[("a.csv", &marked), ("b.csv", GOOD)]);
+        let s = Samples::from_folder(f.path()).unwrap();
+        assert_eq!(s.chips[0], s.chips[1]);
+        // Only at the start, and only once.
+        let f = folder(&[("a.csv", &[b"\xef\xbb\xbf", marked.as_slice()].concat()), ("b.csv", GOOD)]);
+        assert!(matches!(Samples::from_folder(f.path()), Err(Error::Frequency { line: 1, column: 1, .. })));
+    }
+
+    #[test]
+    fn chips_are_left_out_with_their_names() {
+        let f = folder(&[("a.csv", b"1e6,1e6\n1e6,1e6"), ("b.csv", GOOD), ("c.csv", b"3e6,3e6\n3e6,3e6")]);
+        let s = Samples::from_folder(f.path()).unwrap().without(&[1]);
+        assert_eq!((s.names, s.chips[1][0]), (vec!["a.csv".to_owned(), "c.csv".to_owned()], 3e6));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use twinseal_abe::{AuthorityId, Claim, Policy, PublicKey};
 use twinseal_ledger::{Clock, SystemClock};
 use twinseal_node::answers::{
     Attestation, BoardStatus, Evidence, LeaseReport, Method, PredictReport, PutReport, RecordSummary,
-    RecoverySummary,
+    RecoverySummary, Verdict,
 };
 use twinseal_node::api::{Approval, AuthorityRequest, Challenge, LeaseRequest, RewrapRequest};
 use twinseal_node::at_rest::{self, AtRest};
@@ -270,7 +270,8 @@ enum Command {
 enum BoardCommand {
     /// List the boards that are plugged in.
     List,
-    /// What is plugged into the daemon, what its keys grow from, and whether records outlive it.
+    /// What is plugged into the daemon, what its keys grow from, and whether records outlive it; status 1 if the board does not
+    /// answer.
     Status,
     /// Enrol a board before the first start of a daemon: makes vault.helper in its data folder. Hold the board's enrolment pin, if
     /// it has one, until this returns.
@@ -287,9 +288,9 @@ enum BoardCommand {
         /// 64 hex digits; random when absent.
         #[arg(long)]
         challenge: Option<String>,
-        /// The answer from before; status 1 unless it comes again.
-        #[arg(long, requires = "challenge")]
-        mac: Option<String>,
+        /// The answer from before, 64 hex digits; status 1 unless it comes again.
+        #[arg(long, requires = "challenge", value_parser = mac)]
+        mac: Option<[u8; 32]>,
     },
 }
 
@@ -657,6 +658,15 @@ fn run(cli: Cli) -> Result<bool, Error> {
     }
 }
 
+/// An answer of a vault as a person types it.
+fn mac(text: &str) -> Result<[u8; 32], String> {
+    let mut bytes = [0; 32];
+    let decoded = hex::decode_to_slice(text, &mut bytes);
+    decoded
+        .map(|()| bytes)
+        .map_err(|_| "an answer is 64 hex digits, as `twinseal board attest` printed them".into())
+}
+
 fn board(command: BoardCommand, url: &str, token_file: &Path, json: bool) -> Result<bool, Error> {
     match command {
         BoardCommand::List => {
@@ -666,7 +676,8 @@ fn board(command: BoardCommand, url: &str, token_file: &Path, json: bool) -> Res
         BoardCommand::Status => {
             let client = client(url, token_file)?;
             let status: BoardStatus = client.json(&client.get("/v1/board")?)?;
-            show(json, &status, || status.to_string())
+            show(json, &status, || status.to_string())?;
+            Ok(status.fault.is_none())
         }
         BoardCommand::Enrol { data_dir, board } => {
             let board = root::enrol_new(&board, &data_dir)?;
@@ -683,12 +694,9 @@ fn board(command: BoardCommand, url: &str, token_file: &Path, json: bool) -> Res
             let client = client(url, token_file)?;
             let answer: Attestation =
                 client.json(&post_json(&client, "/v1/board/attest", &Challenge { challenge })?)?;
-            let is_same = mac.is_none_or(|mac| mac.eq_ignore_ascii_case(&answer.mac));
-            show(json, &answer, || {
-                let verdict = "another board, root or build answered before";
-                if is_same { answer.to_string() } else { format!("{answer}\nother than --mac: {verdict}") }
-            })?;
-            Ok(is_same)
+            let verdict = Verdict::new(answer, mac);
+            show(json, &verdict, || verdict.to_string())?;
+            Ok(verdict.matches != Some(false))
         }
     }
 }
