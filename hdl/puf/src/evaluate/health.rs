@@ -1,4 +1,4 @@
-//! Which measured chips a board would refuse to read: the health tests of a reading, over everything that was measured.
+//! Which chips a board would refuse to read: the health tests of a reading, over everything that was measured.
 
 use std::ops::{Range, RangeInclusive};
 
@@ -29,7 +29,7 @@ pub struct Health {
 /// A chip that a board would refuse to read.
 #[derive(Clone, Debug, Serialize)]
 pub struct Faulty {
-    /// Name of its file.
+    /// Its name: that of its file.
     pub chip: String,
     /// What is wrong with it.
     pub fault: String,
@@ -38,12 +38,7 @@ pub struct Faulty {
 }
 
 impl Health {
-    /// Of virtual chips, whose readings go through the health tests when they are made: a fault ends the evaluation.
-    pub(super) fn of_virtual_chips(chips: usize) -> Self {
-        Self { chips, faulty: Vec::new(), incomplete: None }
-    }
-
-    /// Of measured chips: every count, and the median of every reading that the samples make.
+    /// Of some chips: every count, and the median of every reading that the samples make.
     pub fn of(samples: &Samples) -> Self {
         let incomplete = if samples.rings < RINGS {
             Some(format!(
@@ -65,6 +60,14 @@ impl Health {
             })
             .collect();
         Self { chips: samples.chips.len(), faulty, incomplete }
+    }
+
+    /// Leaves the faulty chips out, unless fewer than two would remain.
+    pub(super) fn sound_of(&self, samples: Samples) -> Samples {
+        if self.sound() < 2 {
+            return samples;
+        }
+        samples.without(&self.faulty.iter().map(|faulty| faulty.number).collect::<Vec<_>>())
     }
 
     /// Chips without a fault.

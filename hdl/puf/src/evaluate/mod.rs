@@ -155,13 +155,11 @@ pub fn run(options: &Options) -> Result<Report, Error> {
             let samples = Samples::from_folder(folder)?;
             let source = format!("{} measured chips in {}", samples.chips.len(), folder.display());
             let health = Health::of(&samples);
-            let (samples, key) = if health.sound() < 2 {
-                (samples, Err("fewer than 2 chips pass the health tests".into()))
+            let samples = health.sound_of(samples);
+            let key = if health.sound() < 2 {
+                Err("fewer than 2 chips pass the health tests".into())
             } else {
-                let faulty: Vec<usize> = health.faulty.iter().map(|f| f.number).collect();
-                let samples = samples.without(&faulty);
-                let key = failure::of_samples(&samples, "as measured".into());
-                (samples, key)
+                failure::of_samples(&samples, "as measured".into())
             };
             let key = key.map(|key| vec![key]);
             Ok(report(source, &samples, health, Vec::new(), key, None, Vec::new()))
@@ -189,7 +187,8 @@ pub fn run(options: &Options) -> Result<Report, Error> {
             let raw = raw_bits(&foundry, *seed);
             let source =
                 format!("{chips} virtual chips of seed {seed} on {device:?}, {VIRTUAL_SAMPLES} samples");
-            let health = Health::of_virtual_chips(*chips);
+            let health = Health::of(&samples);
+            let samples = health.sound_of(samples);
             Ok(report(source, &samples, health, conditions, Ok(key), Some(&raw), assumed))
         }
     }
