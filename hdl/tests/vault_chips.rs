@@ -7,6 +7,7 @@ mod vault_common;
 use std::time::Instant;
 
 use twinseal_puf::silicon::Condition;
+use twinseal_wire::opcode;
 use vault_common::pair::Pair;
 use vault_common::verilated::Model;
 use vault_common::{Board, CLOCK_HZ};
@@ -38,10 +39,19 @@ fn chips_at_the_corners_agree_with_the_models() {
         assert!(good, "chip {number}");
         assert_eq!(pair.root, Some(root));
         pair.derive(b"at a corner");
-        pair.attest(&[number; 32]);
+        let attest = pair.attest(&[number; 32]).clocks;
         opened += 1;
         if number == 0 {
-            println!("enrolment {} clocks, opening {took}", answer.clocks);
+            println!("enrolment {} clocks, opening {took}, attestation {attest}", answer.clocks);
+            let derive = pair.derive(&[number; 40]).clocks;
+            let close = pair.board.ask(opcode::VAULT_CLOSE, &[]).clocks;
+            let mut bad = helper.clone();
+            bad[40] ^= 1;
+            let (good, refused) = pair.open(&bad);
+            assert!(!good);
+            println!("derivation {derive}, closing {close}, first refusal {refused}");
+            let entropy = [pair.entropy().clocks, pair.entropy().clocks];
+            println!("first and later random bits {entropy:?}");
         }
     }
     assert_eq!(opened, chips);

@@ -420,7 +420,7 @@ fn found(state: &[u8], secret: &[u8]) -> Vec<usize> {
     (0..state.len() - 3).filter(|&at| patterns.iter().any(|p| p[..] == state[at..at + 4])).collect()
 }
 
-/// No memory and no register of vault and engine holds a part of the root, but the root's own, or of the response.
+/// Four bytes in a row of root or packed response are nowhere, but the root in its own register.
 #[test]
 fn nothing_is_left_of_root_and_response() {
     let Some(model) = slow() else { return };
@@ -461,4 +461,13 @@ fn nothing_is_left_of_root_and_response() {
     check(&mut pair, &root, "after random bits");
     let state = pair.board.state();
     assert!(found(&state, &seed[..28]).len() <= 1, "the random bits are still there");
+}
+
+/// Every word and register of vault and engine after every kind of request: wiped, or as after a scrub alone, or documented.
+#[test]
+fn nothing_is_left_after_any_request() {
+    let Some(model) = slow() else { return };
+    let start = std::time::Instant::now();
+    vault_common::left::nothing_is_left(model, &[]);
+    println!("{:.1} s", start.elapsed().as_secs_f64());
 }

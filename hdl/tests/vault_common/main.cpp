@@ -1,5 +1,7 @@
 // Drives the verilated board. One command a line: `s` and 512 steps queue a sample of the rings; `r request permitted gap
-// patience -payload` carries out a request; `d path` writes every register and memory to a file.
+// patience -payload` carries out a request; `d path` writes every register and memory to a file; `n` prints those of vault and
+// engine, each as ` name=bytes`, lowest byte first, after some clocks, whose number counts from when the engine was last
+// not ready and comes first; `p`, `i` or `m`, address and word change a word of the processor's program or memory.
 #include "Vboard.h"
 #include "Vboard___024root.h"
 #include "verilated.h"
@@ -18,6 +20,14 @@ int main() {
     std::deque<std::vector<uint32_t>> samples;
     top.clock = 0;
     top.eval();
+    unsigned long quiet = 0;
+    auto tick = [&] {
+        top.clock = 1;
+        top.eval();
+        top.clock = 0;
+        top.eval();
+        quiet = top.rootp->top__DOT__engine__024ready ? quiet + 1 : 0;
+    };
     std::string line;
     while (std::getline(std::cin, line)) {
         std::istringstream in(line);
@@ -36,6 +46,33 @@ int main() {
             os << top;
             os.close();
             std::puts("ok");
+        } else if (what == 'p') {
+            char where;
+            unsigned address, word;
+            in >> where >> address >> word;
+            auto* root = top.rootp;
+            if (where == 'i') root->top__DOT__vault__DOT__processor__DOT__instructions__DOT__mem[address] = word;
+            if (where == 'm') root->top__DOT__vault__DOT__processor__DOT__memory__DOT__mem[address] = word;
+            // The first instruction and its word have been read already; neither is ever changed.
+            std::puts("ok");
+        } else if (what == 'n') {
+            auto* root = top.rootp;
+            auto put = [](const char* name, const void* at, size_t size) {
+                std::printf(" %s=", name);
+                for (size_t i = 0; i < size; i++) std::printf("%02x", static_cast<const uint8_t*>(at)[i]);
+            };
+            do tick(); while (quiet % 40000);
+            std::printf("%lu", quiet);
+#define FIELD(name) put(#name, &root->name, sizeof root->name);
+#include "vault.inc"
+            // What the processor holds is on the engine's inputs, and is compared above.
+            root->top__DOT__vault__DOT__processor__DOT__accumulator__024q = 0;
+            root->top__DOT__vault__DOT__processor__DOT__accumulator__024d = 0;
+            root->top__DOT__vault__DOT__processor__DOT__index__024q = 0;
+            root->top__DOT__vault__DOT__processor__DOT__index__024d = 0;
+            for (int i = 0; i < 4; i++) tick();
+#include "engine.inc"
+            std::puts("");
         } else {
             unsigned request, permitted, gap;
             unsigned long patience;
@@ -46,10 +83,7 @@ int main() {
             unsigned long clock = 0, answered = 0;
             int status = -1;
             auto step = [&] {
-                top.clock = 1;
-                top.eval();
-                top.clock = 0;
-                top.eval();
+                tick();
                 clock++;
             };
             top.permit_enrol = permitted;

@@ -2,6 +2,7 @@
 //! Verilator.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::panic)]
 
+pub mod left;
 pub mod pair;
 pub mod verilated;
 

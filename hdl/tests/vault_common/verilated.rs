@@ -1,5 +1,6 @@
 //! The board under Verilator, driven request by request.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -55,23 +56,28 @@ impl Model {
         let dir = temp.path();
         tool::write(&dir.join("board.v"), verilog)?;
         tool::write(&dir.join("main.cpp"), include_str!("main.cpp"))?;
-        tool::run(
-            Command::new("verilator")
-                .args([
-                    "--cc",
-                    "--exe",
-                    "--build",
-                    "-O3",
-                    "--savable",
-                    "-Wno-fatal",
-                    "-Wno-lint",
-                    "-Wno-style",
-                ])
-                .args(options)
-                .args(["--prefix", "Vboard", "--top-module", "top", "--Mdir", "obj", "-o", "board"])
-                .args(["board.v", "main.cpp"])
-                .current_dir(dir),
-        )?;
+        let verilate = |build: &[&str]| {
+            tool::run(
+                Command::new("verilator")
+                    .args(["--cc", "--exe", "-O3", "--savable", "-Wno-fatal", "-Wno-lint", "-Wno-style"])
+                    .args(build)
+                    .args(["--prefix", "Vboard", "--top-module", "top", "--Mdir", "obj", "-o", "board"])
+                    .args(["board.v", "main.cpp"])
+                    .current_dir(dir),
+            )
+        };
+        // First to learn what registers and memories the simulation has.
+        verilate(&[])?;
+        let header = std::fs::read_to_string(dir.join("obj/Vboard___024root.h")).unwrap();
+        for part in ["vault", "engine"] {
+            let prefix = format!("top__DOT__{part}__DOT__");
+            let fields = header.lines().filter_map(|line| {
+                let name = line.trim().strip_suffix(';')?.rsplit(' ').next()?;
+                name.starts_with(&prefix).then(|| format!("FIELD({name})\n"))
+            });
+            tool::write(&dir.join(format!("{part}.inc")), fields.collect::<String>())?;
+        }
+        verilate(&[&["--build", "-CFLAGS", "-I.."], options].concat())?;
         Ok(Self { dir: temp })
     }
 
@@ -145,5 +151,31 @@ impl Verilated {
         let path: &Path = &self.dir.join("state");
         assert_eq!(self.say(&format!("d {}", path.display())), "ok");
         std::fs::read(path).unwrap()
+    }
+
+    /// Every register and memory of vault and engine by its name in the Verilog, as bytes, lowest first; before them how many
+    /// clocks ago the engine was last not ready, a multiple of 40,000.
+    pub fn registers(&mut self) -> (u64, BTreeMap<String, Vec<u8>>) {
+        let answer = self.say("n");
+        let mut fields = answer.split(' ');
+        let quiet = fields.next().unwrap().parse().unwrap();
+        let bytes = |digits: &str| -> Vec<u8> {
+            (0..digits.len())
+                .step_by(2)
+                .map(|at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap())
+                .collect()
+        };
+        let field = |field: &str| {
+            let (name, digits) = field.split_once('=').unwrap();
+            let name = name.strip_prefix("top__DOT__").unwrap();
+            (name.replace("__DOT__", ".").replace("__024", "$"), bytes(digits))
+        };
+        (quiet, fields.map(field).collect())
+    }
+
+    /// Changes an instruction of the processor's program, or a word of its memory.
+    pub fn poke(&mut self, program: bool, address: usize, word: u64) {
+        let memory = if program { 'i' } else { 'm' };
+        assert_eq!(self.say(&format!("p {memory} {address} {word}")), "ok");
     }
 }
