@@ -7,7 +7,7 @@ use std::process::Command;
 fn the_command_reports_and_refuses() {
     let command = || Command::new(env!("CARGO_BIN_EXE_twinseal"));
     let out = command()
-        .args(["--json", "puf", "evaluate", "--chips", "100", "--reconstructions", "1000"])
+        .args(["--json", "puf", "evaluate", "--chips", "200", "--reconstructions", "1000"])
         .output()
         .unwrap();
     let json: serde_json::Value = serde_json::from_slice(&out.stdout).unwrap();
