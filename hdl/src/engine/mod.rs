@@ -8,7 +8,7 @@ pub mod rings_ecp5;
 mod sha256;
 
 pub use hasher::{Hasher, MAX_STACK_DEPTH};
-pub use ram::{BlockRam, ByteRam, Contents, LoadedRam, Rom, Zeros};
+pub use ram::{BlockRam, ByteRam, Contents, Rom, Zeros};
 pub use rings::Rings;
 pub use sha256::{CLOCKS_AFTER, CLOCKS_PER_BLOCK, Sha256Core};
 

@@ -41,11 +41,29 @@ pub struct BlockRam<const A: usize, const W: usize, C: Contents> {
     /// The word at the last address read.
     pub read_data: Signal<Out, Bits<W>>,
     _words: Vec<Bits<W>>,
+    /// What it starts with.
+    _initial: Vec<u64>,
     _contents: PhantomData<C>,
 }
 
 impl<const A: usize, const W: usize, C: Contents> Default for BlockRam<A, W, C> {
     fn default() -> Self {
+        Self::starting_with((0..1 << A).map(C::word).collect())
+    }
+}
+
+impl<const A: usize, const W: usize> BlockRam<A, W, Zeros> {
+    /// A memory that starts with `contents`, and zeros behind them.
+    ///
+    /// # Panics
+    /// If there are more than 2^`A`.
+    pub fn loaded(contents: Vec<u64>) -> Self {
+        Self::starting_with(filled(A, contents))
+    }
+}
+
+impl<const A: usize, const W: usize, C: Contents> BlockRam<A, W, C> {
+    fn starting_with(initial: Vec<u64>) -> Self {
         Self {
             clock: Default::default(),
             write_address: Default::default(),
@@ -54,9 +72,15 @@ impl<const A: usize, const W: usize, C: Contents> Default for BlockRam<A, W, C> 
             read_address: Default::default(),
             read_enable: Default::default(),
             read_data: Default::default(),
-            _words: (0..1 << A).map(|i| C::word(i).to_bits()).collect(),
+            _words: initial.iter().map(|&word| word.to_bits()).collect(),
+            _initial: initial,
             _contents: PhantomData,
         }
+    }
+
+    /// What the simulated memory holds, for tests that look for what should not be there.
+    pub fn words(&self) -> impl Iterator<Item = u64> + '_ {
+        self._words.iter().map(|word| word.to_u64())
     }
 }
 
@@ -89,12 +113,7 @@ impl<const A: usize, const W: usize, C: Contents> Logic for BlockRam<A, W, C> {
         let top = W - 1;
         // Of so few words a device with memory in its logic had better make that.
         let style = if A < 6 { "" } else { "ram_style = \"block\", " };
-        let words: String = (0..1 << A)
-            .map(|i| {
-                let word: Bits<W> = C::word(i).to_bits();
-                format!("   mem[{i}] = {};\n", word.verilog())
-            })
-            .collect();
+        let words = initial::<W>(&self._initial);
         Verilog::Custom(format!(
             "\
 (* {style}no_rw_check *) reg [{top}:0] mem [0:{last}];
@@ -201,90 +220,6 @@ end
     }
 }
 
-/// Like [`BlockRam`], with contents given to each instance.
-#[derive(LogicBlock)]
-pub struct LoadedRam<const A: usize, const W: usize> {
-    /// Clock of both ports.
-    pub clock: Signal<In, Clock>,
-    /// Where to write.
-    pub write_address: Signal<In, Bits<A>>,
-    /// What to write.
-    pub write_data: Signal<In, Bits<W>>,
-    /// Write in this clock.
-    pub write_enable: Signal<In, Bit>,
-    /// What to read.
-    pub read_address: Signal<In, Bits<A>>,
-    /// Read in this clock.
-    pub read_enable: Signal<In, Bit>,
-    /// The word at the last address read.
-    pub read_data: Signal<Out, Bits<W>>,
-    _words: Vec<Bits<W>>,
-    _contents: Vec<u64>,
-}
-
-impl<const A: usize, const W: usize> LoadedRam<A, W> {
-    /// A memory that starts with `contents`, and zeros behind them.
-    ///
-    /// # Panics
-    /// If there are more than 2^`A`.
-    pub fn new(mut contents: Vec<u64>) -> Self {
-        assert!(contents.len() <= 1 << A, "{} words in a memory of {}", contents.len(), 1 << A);
-        contents.resize(1 << A, 0);
-        Self {
-            clock: Default::default(),
-            write_address: Default::default(),
-            write_data: Default::default(),
-            write_enable: Default::default(),
-            read_address: Default::default(),
-            read_enable: Default::default(),
-            read_data: Default::default(),
-            _words: contents.iter().map(|&word| word.to_bits()).collect(),
-            _contents: contents,
-        }
-    }
-
-    /// What the simulated memory holds, for tests that look for what should not be there.
-    pub fn words(&self) -> impl Iterator<Item = u64> + '_ {
-        self._words.iter().map(|word| word.to_u64())
-    }
-}
-
-impl<const A: usize, const W: usize> Logic for LoadedRam<A, W> {
-    fn update(&mut self) {
-        if self.clock.pos_edge() {
-            if self.read_enable.val() {
-                self.read_data.next = self._words[self.read_address.val().index()];
-            }
-            if self.write_enable.val() {
-                self._words[self.write_address.val().index()] = self.write_data.val();
-            }
-        }
-    }
-
-    fn connect(&mut self) {
-        self.read_data.connect();
-    }
-
-    fn hdl(&self) -> Verilog {
-        let (last, top) = ((1 << A) - 1, W - 1);
-        let words = initial::<W>(&self._contents);
-        Verilog::Custom(format!(
-            "\
-(* ram_style = \"block\", no_rw_check *) reg [{top}:0] mem [0:{last}];
-
-initial begin
-{words}
-end
-
-always @(posedge clock) begin
-   if (write_enable) mem[write_address] <= write_data;
-   if (read_enable) read_data <= mem[read_address];
-end
-"
-        ))
-    }
-}
-
 /// 2^`A` words of `W` bits that never change; read data come one clock after the address and stay while `read_enable`
 /// is low.
 #[derive(LogicBlock)]
@@ -305,15 +240,13 @@ impl<const A: usize, const W: usize> Rom<A, W> {
     ///
     /// # Panics
     /// If there are more than 2^`A`.
-    pub fn new(mut contents: Vec<u64>) -> Self {
-        assert!(contents.len() <= 1 << A, "{} words in a memory of {}", contents.len(), 1 << A);
-        contents.resize(1 << A, 0);
+    pub fn new(contents: Vec<u64>) -> Self {
         Self {
             clock: Default::default(),
             read_address: Default::default(),
             read_enable: Default::default(),
             read_data: Default::default(),
-            _contents: contents,
+            _contents: filled(A, contents),
         }
     }
 }
@@ -346,6 +279,14 @@ end
 "
         ))
     }
+}
+
+/// `contents` and the zeros behind them in a memory of 2^`address_bits` words.
+fn filled(address_bits: usize, mut contents: Vec<u64>) -> Vec<u64> {
+    let words = 1 << address_bits;
+    assert!(contents.len() <= words, "{} words in a memory of {words}", contents.len());
+    contents.resize(words, 0);
+    contents
 }
 
 /// The lines that fill a memory when the board starts.

@@ -11,7 +11,7 @@ use rust_hdl_widgets::prelude::*;
 use twinseal_wire::{CRC_BYTES, HEADER_BYTES, MAX_RESPONSE_BYTES};
 
 use super::crc::CrcRegister;
-use crate::engine::LoadedRam;
+use crate::engine::{BlockRam, Zeros};
 
 const ADDRESS_BITS: usize = 7;
 const _: () = assert!(HEADER_BYTES + MAX_RESPONSE_BYTES + CRC_BYTES + 2 <= 1 << ADDRESS_BITS);
@@ -61,7 +61,7 @@ pub struct Framer {
     /// What was read in the clock before.
     pub memory: Signal<Out, Bits<8>>,
     state: DFF<FramerState>,
-    ram: LoadedRam<8, 8>,
+    ram: BlockRam<8, 8, Zeros>,
     own_address: Signal<Local, Bits<ADDRESS_BITS>>,
     own_data: Signal<Local, Bits<8>>,
     own_write: Signal<Local, Bit>,
@@ -110,7 +110,7 @@ impl Framer {
             taken: Default::default(),
             memory: Default::default(),
             state: Default::default(),
-            ram: LoadedRam::new(contents),
+            ram: BlockRam::loaded(contents),
             own_address: Default::default(),
             own_data: Default::default(),
             own_write: Default::default(),

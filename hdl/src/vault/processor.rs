@@ -21,7 +21,7 @@
 use rust_hdl_core::prelude::*;
 use rust_hdl_widgets::prelude::*;
 
-use crate::engine::{LoadedRam, Rom};
+use crate::engine::{BlockRam, Rom, Zeros};
 
 /// Bits of an address of data and of the program.
 pub(super) const ADDRESS_BITS: usize = 10;
@@ -47,7 +47,7 @@ pub struct Processor {
     pub x: Signal<Out, Bits<ADDRESS_BITS>>,
 
     instructions: Rom<ADDRESS_BITS, 16>,
-    memory: LoadedRam<ADDRESS_BITS, 16>,
+    memory: BlockRam<ADDRESS_BITS, 16, Zeros>,
     accumulator: DFF<Bits<16>>,
     index: DFF<Bits<ADDRESS_BITS>>,
     carry: DFF<Bit>,
@@ -93,7 +93,7 @@ impl Processor {
             a: Default::default(),
             x: Default::default(),
             instructions: Rom::new(program),
-            memory: LoadedRam::new(memory),
+            memory: BlockRam::loaded(memory),
             accumulator: Default::default(),
             index: Default::default(),
             carry: Default::default(),
