@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use link_bench::{Rng, encoded, random_request, spoil};
 use twinseal_hdl::Error;
-use twinseal_hdl::flow::image::Image;
+use twinseal_hdl::flow::image::{Image, Program};
 use twinseal_hdl::flow::{build, checkout, manifest};
 use twinseal_hdl::golden::board::{GoldenBoard, Options, Rings};
 use twinseal_hdl::golden::merkle::tree_head;
@@ -111,9 +111,9 @@ fn the_image_of_the_icebreaker_itself_computes() {
 
 fn the_image_itself_computes(name: &str) {
     let board = Board::named(name).unwrap();
-    let image = match Image::start(&bitstreams().join(format!("{name}.bin")), &board) {
+    let image = match Program::new(&bitstreams().join(format!("{name}.bin")), &board) {
         Err(error @ Error::ToolMissing { .. }) => return println!("skipped: {error}"),
-        image => image.unwrap(),
+        program => program.unwrap().power_up().unwrap(),
     };
     let golden = GoldenBoard::new(Options {
         build_id: top::build_id(name).unwrap(),
