@@ -24,7 +24,7 @@ pub mod vault;
 /// How much of the suite a backend can afford. The checks are the same; their ranges are not.
 #[derive(Clone, Debug)]
 pub struct Budget {
-    /// Every how manieth message length between 0 and 600 is hashed.
+    /// Every how manieth message length between 0 and 600 is hashed, and echoed as far as it fits an answer.
     pub length_step: usize,
     /// Every how manieth published vector is used.
     pub vector_step: usize,

@@ -23,33 +23,43 @@ const IDLE_CLOCKS: u32 = 64;
 /// Most bytes the image may answer in one exchange.
 const MAX_ANSWER_BYTES: u32 = 1 << 20;
 
+/// An image compiled to a program.
+pub struct Program {
+    path: PathBuf,
+    _dir: TempDir,
+}
+
 /// An image running in a process of its own; it ends when this is dropped.
 pub struct Image {
     process: Child,
     to: ChildStdin,
     from: ChildStdout,
-    _dir: TempDir,
 }
 
-impl Image {
-    /// Decompiles the image in the file at `path`, which was built for `board`, and starts it. Inputs but clock and line
-    /// are low: a button that is active low is held.
-    pub fn start(path: &Path, board: &Board) -> Result<Self, Error> {
+impl Program {
+    /// Decompiles the image in the file at `path`, which was built for `board`, and compiles what comes out.
+    pub fn new(path: &Path, board: &Board) -> Result<Self, Error> {
         let dir = tool::temp_dir()?;
-        let program = compile(path, board, dir.path())?;
-        let mut process = Command::new(&program)
+        Ok(Self { path: compile(path, board, dir.path())?, _dir: dir })
+    }
+
+    /// The image as it is after power-up. Inputs but clock and line are low: a button that is active low is held.
+    pub fn power_up(&self) -> Result<Image, Error> {
+        let mut process = Command::new(&self.path)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
-            .map_err(|source| Error::File { path: program, source })?;
+            .map_err(|source| Error::File { path: self.path.clone(), source })?;
         let (Some(to), Some(from)) = (process.stdin.take(), process.stdout.take()) else {
             return Err(Error::Image("no pipes to the process".to_owned()));
         };
-        let mut image = Self { process, to, from, _dir: dir };
+        let mut image = Image { process, to, from };
         image.exchange(&[], IDLE_CLOCKS)?;
         Ok(image)
     }
+}
 
+impl Image {
     /// Sends `bytes` over the serial line without gaps, lets `then_clocks` more clocks pass, and returns the characters
     /// that came back meanwhile. A character cut off at the end comes with the next call.
     pub fn exchange(&mut self, bytes: &[u8], then_clocks: u32) -> Result<Vec<u8>, Error> {
