@@ -15,7 +15,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::nextpnr::Report;
+use super::nextpnr::{Report, Routed, steps};
 use super::tool;
 use crate::Error;
 use crate::engine::rings::RINGS;
@@ -142,35 +142,18 @@ pub fn check(dir: &Path) -> Result<Loops, Error> {
     check_text(&String::from_utf8_lossy(&sdf), report.counter_mhz())
 }
 
-/// nextpnr's own JSON, as far as it is of interest here.
-#[derive(Deserialize)]
-struct Routed {
-    modules: BTreeMap<String, Module>,
-}
-
-#[derive(Deserialize)]
-struct Module {
-    netnames: BTreeMap<String, Net>,
-}
-
-#[derive(Deserialize)]
-struct Net {
-    attributes: BTreeMap<String, serde_json::Value>,
-}
-
 /// Every net of every ring is connected as `Way::pips` has it, within one tile.
 pub fn check_routing(json: &[u8]) -> Result<(), Error> {
     let failed = |reason: String| Error::Rings { reason };
-    let routed: Routed =
-        serde_json::from_slice(json).map_err(|e| failed(format!("nextpnr's routing is unreadable: {e}")))?;
+    let routed =
+        Routed::read(json).map_err(|reason| failed(format!("nextpnr's routing is unreadable: {reason}")))?;
     let mut nets = 0;
-    for (name, net) in routed.modules.values().flat_map(|module| &module.netnames) {
+    for (name, routing) in routed.nets() {
         let Some((half, way)) = way_of(name) else { continue };
-        let Some(serde_json::Value::String(routing)) = net.attributes.get("ROUTING") else {
+        let Some(routing) = routing else {
             return Err(failed(format!("{name} is not routed")));
         };
-        // Wire, pip, strength, and so on; the wire at the source has no pip.
-        let pips = routing.split(';').skip(1).step_by(3).filter(|pip| !pip.is_empty());
+        let pips = steps(routing).filter_map(|step| step.pip);
         let mut tiles = BTreeSet::new();
         let found: BTreeSet<String> = pips.map(|pip| within_tile(pip, &mut tiles)).collect();
         if found != way.pips(half).into_iter().collect() || tiles.len() != 1 {

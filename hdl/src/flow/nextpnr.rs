@@ -1,4 +1,4 @@
-//! nextpnr's JSON report, as far as it is of interest here.
+//! What nextpnr writes in JSON, as far as it is of interest here: its report, and the routed design.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -64,4 +64,50 @@ impl Report {
     pub(super) fn used(&self, name: &str) -> u32 {
         self.utilization.get(name).map_or(0, |u| u.used)
     }
+}
+
+/// A routed design.
+#[derive(Deserialize)]
+pub(super) struct Routed {
+    modules: BTreeMap<String, Module>,
+}
+
+#[derive(Deserialize)]
+struct Module {
+    netnames: BTreeMap<String, Net>,
+}
+
+#[derive(Deserialize)]
+struct Net {
+    attributes: BTreeMap<String, serde_json::Value>,
+}
+
+impl Routed {
+    /// Reads what nextpnr wrote with `--write`.
+    pub(super) fn read(json: &[u8]) -> Result<Self, String> {
+        serde_json::from_slice(json).map_err(|e| e.to_string())
+    }
+
+    /// Every net by name, with its routing if it has one; that is for [`steps`].
+    pub(super) fn nets(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        let nets = self.modules.values().flat_map(|module| &module.netnames);
+        nets.map(|(name, net)| {
+            (name.as_str(), net.attributes.get("ROUTING").and_then(serde_json::Value::as_str))
+        })
+    }
+}
+
+/// A wire of a net, and the pip by which the net came there; the wire at the source has none.
+pub(super) struct Step<'a> {
+    pub(super) wire: &'a str,
+    pub(super) pip: Option<&'a str>,
+}
+
+/// The steps of a routing, which is wire, pip and strength of each, strung together by semicolons.
+pub(super) fn steps(routing: &str) -> impl Iterator<Item = Step<'_>> {
+    let mut fields = routing.split(';');
+    std::iter::from_fn(move || {
+        let (wire, pip, _strength) = (fields.next()?, fields.next()?, fields.next()?);
+        Some(Step { wire, pip: Some(pip).filter(|pip| !pip.is_empty()) })
+    })
 }

@@ -9,11 +9,10 @@ use std::path::Path;
 use std::process::Command;
 
 use rust_hdl_core::prelude::*;
-use serde::Deserialize;
 use twinseal_puf::evaluate::layout::{self, RootEntropy};
 
 use super::loops;
-use super::nextpnr::Report;
+use super::nextpnr::{self, Report, steps};
 use super::tool;
 use crate::Error;
 use crate::engine::Rings;
@@ -171,38 +170,21 @@ pub fn route(device: Device, dir: &Path) -> Result<Routed, Error> {
     })
 }
 
-/// nextpnr's own JSON, as far as it is of interest here.
-#[derive(Deserialize)]
-struct Design {
-    modules: BTreeMap<String, Module>,
-}
-
-#[derive(Deserialize)]
-struct Module {
-    netnames: BTreeMap<String, Net>,
-}
-
-#[derive(Deserialize)]
-struct Net {
-    attributes: BTreeMap<String, serde_json::Value>,
-}
-
 /// The switches of every ring's nets, from nextpnr's routed JSON.
 fn ways(device: Device, json: &[u8]) -> Result<Vec<String>, String> {
-    let design: Design = serde_json::from_slice(json).map_err(|e| e.to_string())?;
+    let routed = nextpnr::Routed::read(json)?;
     let mut rings: Vec<Vec<String>> = vec![Vec::new(); RINGS];
-    for (name, net) in design.modules.values().flat_map(|module| &module.netnames) {
+    for (name, routing) in routed.nets() {
         let Some((ring, wire)) = net_of(device, name) else { continue };
-        let routing = net.attributes.get("ROUTING").and_then(serde_json::Value::as_str).unwrap_or_default();
-        // Wire, switch, strength, and again; the wire at the source has no switch, and is in the ring's tile.
-        let fields: Vec<&str> = routing.split(';').collect();
-        let steps = || fields.chunks_exact(3);
-        let home = steps().find(|step| step[1].is_empty()).and_then(|step| place_of(step[0]));
-        let (x, y, _) = home.ok_or_else(|| format!("{name} is not routed"))?;
-        let mut switches: Vec<String> = steps()
-            .filter(|step| !step[1].is_empty())
-            .map(|step| {
-                let (sx, sy, what) = place_of(step[1]).unwrap_or((x, y, step[1]));
+        let routing = routing.unwrap_or_default();
+        // The wire at the source is in the ring's tile.
+        let source = steps(routing).find(|step| step.pip.is_none());
+        let (x, y, _) =
+            source.and_then(|step| place_of(step.wire)).ok_or_else(|| format!("{name} is not routed"))?;
+        let mut switches: Vec<String> = steps(routing)
+            .filter_map(|step| step.pip)
+            .map(|pip| {
+                let (sx, sy, what) = place_of(pip).unwrap_or((x, y, pip));
                 // nextpnr-ice40 says once more where both ends are.
                 let ends = what.split(".->.").map(|end| match end.splitn(3, '.').collect::<Vec<_>>()[..] {
                     [ex, ey, what] => {
