@@ -7,21 +7,13 @@ use engine_common::bench::Bench;
 use engine_common::{Random, cavp, rfc_4231};
 use rust_hdl_core::prelude::*;
 use std::path::Path;
-use std::process::Command;
 use twinseal_hdl::Error;
 use twinseal_hdl::engine::Hasher;
 use twinseal_hdl::engine::command::*;
+use twinseal_hdl::flow::{netlist, tool};
 use twinseal_hdl::golden::hmac::hmac;
 use twinseal_hdl::golden::merkle::tree_head;
 use twinseal_hdl::golden::sha256::sha256;
-
-fn has_yosys() -> bool {
-    let found = Command::new("yosys").arg("-V").output().is_ok();
-    if !found {
-        println!("skipped: no yosys");
-    }
-    found
-}
 
 /// A session with everything in it, its answers checked against the golden models.
 fn recorded_session(late_reads: bool) -> Bench<24> {
@@ -61,8 +53,12 @@ fn yosys_infers_no_latch() {
     let verilog = generate_verilog(&uut);
     // For measuring by hand, see the engine's README.
     std::fs::write(Path::new(env!("CARGO_TARGET_TMPDIR")).join("hasher.v"), &verilog).unwrap();
-    if has_yosys() {
-        yosys_validate("twinseal_engine", &verilog).unwrap();
+    match tool::version("yosys", &["-V"]) {
+        Err(error @ Error::ToolMissing { .. }) => println!("skipped: {error}"),
+        found => {
+            found.unwrap();
+            yosys_validate("twinseal_engine", &verilog).unwrap();
+        }
     }
 }
 
@@ -79,23 +75,12 @@ fn verilator_agrees_clock_for_clock() {
 
 #[test]
 fn the_netlist_for_ice40_agrees_clock_for_clock() {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let models = std::env::split_paths(&path)
-        .map(|dir| dir.join("../share/yosys/ice40/cells_sim.v"))
-        .find_map(|file| std::fs::read_to_string(file).ok());
-    let (true, Some(models)) = (has_yosys(), models) else {
-        println!("skipped: no models of the iCE40 cells beside yosys");
-        return;
-    };
     let bench = recorded_session(false);
-    let dir = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    std::fs::write(dir.join("netlist_source.v"), generate_verilog(&bench.uut)).unwrap();
-    let script = "read_verilog netlist_source.v; synth_ice40 -top top; write_verilog -noattr netlist.v";
-    let yosys = Command::new("yosys").args(["-q", "-p", script]).current_dir(dir).output().unwrap();
-    assert!(yosys.status.success(), "{}", String::from_utf8_lossy(&yosys.stderr));
-    let netlist = std::fs::read_to_string(dir.join("netlist.v")).unwrap();
-    let verilog = format!("`define NO_ICE40_DEFAULT_ASSIGNMENTS\n{models}\n{netlist}");
-    match bench.trace.unwrap().replay("hasher netlist", &verilog, "top") {
+    let netlist = match netlist::for_ice40(&generate_verilog(&bench.uut)) {
+        Err(error @ Error::ToolMissing { .. }) => return println!("skipped: {error}"),
+        netlist => netlist.unwrap(),
+    };
+    match bench.trace.unwrap().replay("hasher netlist", &netlist, "top") {
         Err(error @ Error::ToolMissing { .. }) => println!("skipped: {error}"),
         replay => assert_eq!(replay.unwrap().clocks as u64, bench.clocks),
     }

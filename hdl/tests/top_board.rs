@@ -6,9 +6,11 @@ use std::collections::BTreeSet;
 
 use link_bench::{LineIn, LineOut, Rng, encoded, random_request, spoil, tick, verilated};
 use rust_hdl_core::prelude::*;
+use twinseal_hdl::Error;
 use twinseal_hdl::cosim::Trace;
 use twinseal_hdl::engine::Rings;
 use twinseal_hdl::engine::rings::RINGS;
+use twinseal_hdl::flow::tool;
 use twinseal_hdl::golden::board::{self as golden, GoldenBoard, Options};
 use twinseal_hdl::golden::merkle::tree_head;
 use twinseal_hdl::golden::sha256::sha256;
@@ -314,9 +316,9 @@ fn the_verilog_is_always_the_same_and_has_no_latch() {
             assert!(text.contains(&line), "{name} does not carry its BUILD_ID {id:08x}");
         }
     }
-    if std::process::Command::new("yosys").arg("-V").output().is_err() {
-        println!("skipped: no yosys");
-        return;
+    match tool::version("yosys", &["-V"]) {
+        Err(error @ Error::ToolMissing { .. }) => return println!("skipped: {error}"),
+        found => drop(found.unwrap()),
     }
     for name in ["icebreaker", "sim"] {
         yosys_validate(&format!("twinseal_{name}"), &top::verilog(name).unwrap()).unwrap();

@@ -4,12 +4,12 @@
 
 mod vault_common;
 
-use std::path::Path;
 use std::process::Command;
 
 use rust_hdl_core::prelude::*;
 use twinseal_hdl::Error;
 use twinseal_hdl::cosim::Trace;
+use twinseal_hdl::flow::{netlist, tool};
 use twinseal_hdl::lint::ast;
 use twinseal_hdl::vault::Vault;
 use twinseal_puf::reading::{Differences, ENROLMENT_SAMPLES, RECONSTRUCTION_SAMPLES, count, window_clocks};
@@ -28,14 +28,15 @@ fn verilog(clock_hz: u32) -> String {
     generate_verilog(&uut)
 }
 
-fn tool(name: &str, arguments: &[&str], dir: &Path) -> Option<String> {
-    let Ok(output) = Command::new(name).args(arguments).current_dir(dir).output() else {
-        println!("skipped: no {name}");
-        return None;
-    };
-    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-    assert!(output.status.success(), "{name}: {said}");
-    Some(said)
+/// What a tool made; `None`, and a word on why, where it is missing.
+fn made<T>(result: Result<T, Error>) -> Option<T> {
+    match result {
+        Err(error @ Error::ToolMissing { .. }) => {
+            println!("skipped: {error}");
+            None
+        }
+        result => Some(result.unwrap()),
+    }
 }
 
 #[test]
@@ -44,7 +45,7 @@ fn the_kernels_are_clean_and_have_no_latch() {
     uut.connect_all();
     let linted = ast::lint(&uut);
     assert_eq!(linted.findings, vec![]);
-    if tool("yosys", &["-V"], Path::new(".")).is_some() {
+    if made(tool::version("yosys", &["-V"])).is_some() {
         yosys_validate("twinseal_vault", &generate_verilog(&uut)).unwrap();
     }
 }
@@ -52,13 +53,16 @@ fn the_kernels_are_clean_and_have_no_latch() {
 /// Cells and block RAMs of the vault alone, packed for an HX8K.
 #[test]
 fn it_is_as_small_as_the_design_has_room_for() {
-    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("vault_area");
-    std::fs::create_dir_all(&dir).unwrap();
-    std::fs::write(dir.join("vault.v"), verilog(CLOCK_HZ)).unwrap();
+    let dir = tool::temp_dir().unwrap();
+    tool::write(&dir.path().join("vault.v"), verilog(CLOCK_HZ)).unwrap();
+    let run = |name: &str, arguments: &[&str]| {
+        made(tool::run(Command::new(name).args(arguments).current_dir(dir.path())))
+    };
     let script = "read_verilog vault.v; synth_ice40 -top top -json vault.json";
-    let pack = ["--hx8k", "--package", "ct256", "--pack-only", "--json", "vault.json"];
-    let Some(_) = tool("yosys", &["-q", "-p", script], &dir) else { return };
-    let Some(said) = tool("nextpnr-ice40", &pack, &dir) else { return };
+    let pack = ["--hx8k", "--package", "ct256", "--pack-only", "--json", "vault.json", "--log", "pack.log"];
+    let Some(_) = run("yosys", &["-q", "-p", script]) else { return };
+    let Some(_) = run("nextpnr-ice40", &pack) else { return };
+    let said = std::fs::read_to_string(dir.path().join("pack.log")).unwrap();
     let used = |name: &str| -> u32 {
         let line = said.lines().find(|line| line.contains(&format!("{name}:"))).unwrap();
         line.split(':').next_back().unwrap().split('/').next().unwrap().trim().parse().unwrap()
@@ -113,26 +117,14 @@ fn recorded_session() -> Bench {
 fn verilator_and_the_netlist_for_ice40_agree_clock_for_clock() {
     let bench = recorded_session();
     let trace = bench.trace.unwrap();
-    let replay = |name: &str, verilog: &str| match trace.replay(name, verilog, "top") {
-        Err(error @ Error::ToolMissing { .. }) => println!("skipped: {error}"),
-        replay => assert_eq!(replay.unwrap().clocks as u64, bench.clocks),
+    let replay = |name: &str, verilog: &str| {
+        if let Some(replay) = made(trace.replay(name, verilog, "top")) {
+            assert_eq!(replay.clocks as u64, bench.clocks);
+        }
     };
     let source = verilog(SLOW_CLOCK_HZ);
     replay("vault", &source);
-
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let models = std::env::split_paths(&path)
-        .map(|dir| dir.join("../share/yosys/ice40/cells_sim.v"))
-        .find_map(|file| std::fs::read_to_string(file).ok());
-    let Some(models) = models else {
-        println!("skipped: no models of the iCE40 cells beside yosys");
-        return;
-    };
-    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("vault_netlist");
-    std::fs::create_dir_all(&dir).unwrap();
-    std::fs::write(dir.join("vault.v"), source).unwrap();
-    let script = "read_verilog vault.v; synth_ice40 -top top; write_verilog -noattr netlist.v";
-    let Some(_) = tool("yosys", &["-q", "-p", script], &dir) else { return };
-    let netlist = std::fs::read_to_string(dir.join("netlist.v")).unwrap();
-    replay("vault netlist", &format!("`define NO_ICE40_DEFAULT_ASSIGNMENTS\n{models}\n{netlist}"));
+    if let Some(netlist) = made(netlist::for_ice40(&source)) {
+        replay("vault netlist", &netlist);
+    }
 }

@@ -13,7 +13,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use tempfile::TempDir;
 
-use super::{build, tool};
+use super::{build, netlist, tool};
 use crate::Error;
 use crate::engine::rings::Place;
 use crate::top::{self, boards::Board};
@@ -115,7 +115,7 @@ fn compile(image: &Path, board: &Board, dir: &Path) -> Result<PathBuf, Error> {
             .args(tool::COMPILE_FAST)
             .args(["-DNO_ICE40_DEFAULT_ASSIGNMENTS", "--top-module", "chip", "--Mdir", "obj", "-o", "chip"])
             .arg("chip.v")
-            .arg(cell_models()?)
+            .arg(netlist::cell_models()?)
             .arg("main.cpp")
             .current_dir(dir),
     )?;
@@ -156,17 +156,6 @@ fn still(raw: &str, place: Place) -> Result<String, Error> {
 /// Block RAMs stay instances of the vendor's cell.
 const CLEAN_UP: &str = "read_verilog raw.v; read_verilog -lib +/ice40/cells_sim.v; hierarchy -check -top chip; \
                         proc; opt -fast; write_verilog -noattr chip.v";
-
-/// The simulation models of the iCE40 cells that come with yosys.
-fn cell_models() -> Result<PathBuf, Error> {
-    let missing = || tool::missing("yosys (share/yosys/ice40/cells_sim.v)");
-    let path = std::env::var_os("PATH").ok_or_else(missing)?;
-    std::env::split_paths(&path)
-        .filter(|dir| dir.join("yosys").is_file())
-        .map(|dir| dir.join("../share/yosys/ice40/cells_sim.v"))
-        .find(|models| models.is_file())
-        .ok_or_else(missing)
-}
 
 /// Reads `(u32 bytes, u32 clocks, bytes)` from stdin and answers `(u32 bytes, bytes)` until stdin ends. A start bit that
 /// does not last or a missing stop bit ends the process at once.

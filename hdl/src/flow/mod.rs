@@ -7,6 +7,7 @@ pub mod formal;
 pub mod image;
 pub mod loops;
 pub mod manifest;
+pub mod netlist;
 mod nextpnr;
 pub mod rings;
 pub mod tool;
