@@ -204,6 +204,10 @@ impl Subject {
 
 fn closed(suite: &Suite<'_>) {
     let mut board = suite.own();
+    // The twin is of the very board: attestation has the build in it, and times go by the clock.
+    for address in [register::BUILD_ID, register::ENGINES, register::CLOCK_HZ] {
+        board.expect(opcode::READ_REGISTER, &address.to_le_bytes());
+    }
     for label in [&b""[..], b"label", &[7; MAX_LABEL_BYTES]] {
         board.refuses(status::CLOSED, opcode::VAULT_DERIVE, label);
     }
