@@ -2,8 +2,11 @@
 //! known discrete logarithms, and that flipped bits are noticed, is in `scheme.rs`.)
 #![allow(clippy::unwrap_used, reason = "shared set-up of tests; a panic is a failed test")]
 
+mod common;
+
 use blst::{blst_fp6, blst_fp12};
 use blstrs::{Compress, Fp, Fp12, G1Affine, G1Projective, G2Affine, G2Projective, Gt, Scalar};
+use common::parts;
 use ff::Field;
 use group::Group as _;
 use group::prime::PrimeCurveAffine;
@@ -68,7 +71,7 @@ fn refused(results: [Result<SharedKey, Error>; 3]) {
 
 /// A key's encoding, rewritten: names and generation may be any, K and L are where they were.
 fn relabel(key: &AttributeKey, holder: &str, attribute: &str, generation: &PublicKey) -> AttributeKey {
-    let (k, l) = parts(key);
+    let (k, l) = parts(&key.to_bytes());
     forge(holder, attribute, generation, k, l)
 }
 
@@ -82,13 +85,6 @@ fn forge(holder: &str, attribute: &str, generation: &PublicKey, k: G1Affine, l: 
     bytes.extend(k.to_compressed());
     bytes.extend(l.to_compressed());
     AttributeKey::from_bytes(&bytes).unwrap()
-}
-
-fn parts(key: &AttributeKey) -> (G1Affine, G2Affine) {
-    let bytes = key.to_bytes();
-    let (rest, l) = bytes.split_last_chunk::<96>().unwrap();
-    let k = rest.last_chunk::<48>().unwrap();
-    (G1Affine::from_compressed(k).unwrap(), G2Affine::from_compressed(l).unwrap())
 }
 
 // Collusion.
@@ -129,7 +125,7 @@ fn multiplied_keys_open_nothing_more() {
     let product = |terms: &[(&AttributeKey, Scalar)]| {
         let sum =
             terms.iter().fold((G1Projective::identity(), G2Projective::identity()), |sum, (key, weight)| {
-                let (k, l) = parts(key);
+                let (k, l) = parts(&key.to_bytes());
                 (sum.0 + k * weight, sum.1 + l * weight)
             });
         (G1Affine::from(sum.0), G2Affine::from(sum.1))
@@ -169,7 +165,7 @@ fn generations_do_not_mix() {
     let rotated = decapsulate(&ciphertext, HEADER, &user("alice"), [&of_old]);
     assert!(matches!(rotated, Err(Error::AuthorityRotated { .. })), "{rotated:?}");
 
-    let ((old_k, old_l), (new_k, new_l)) = (parts(&of_old), parts(&of_new));
+    let ((old_k, old_l), (new_k, new_l)) = (parts(&of_old.to_bytes()), parts(&of_new.to_bytes()));
     for (k, l) in [(old_k, old_l), (old_k, new_l), (new_k, old_l)] {
         let mixed = forge("alice", "a@x", new.public_key(), k, l);
         assert!(mixed.verify(new.public_key()).is_err());
@@ -203,7 +199,7 @@ fn a_corrupted_authority_is_worth_its_own_attributes_only() {
         // Made with x's secret, under y's and w's names.
         let mut keys = vec![forged.clone()];
         for (attribute, of) in [("b@y", &y), ("c@w", &w)] {
-            let (k, l) = parts(&issue(&x, "mallory", &attribute.replace(['y', 'w'], "x")));
+            let (k, l) = parts(&issue(&x, "mallory", &attribute.replace(['y', 'w'], "x")).to_bytes());
             keys.push(forge("mallory", attribute, of.public_key(), k, l));
         }
         assert!(keys[1].verify(y.public_key()).is_err());
@@ -217,7 +213,7 @@ fn a_corrupted_authority_learns_nothing_from_another_ones_keys() {
     let (x, y) = (authority("x"), authority("y"));
     let (ciphertext, key) = seal("b@y", &[&y]);
     let (of_x, of_y) = (issue(&x, "mallory", "b@x"), issue(&y, "alice", "b@y"));
-    let ((xk, xl), (yk, yl)) = (parts(&of_x), parts(&of_y));
+    let ((xk, xl), (yk, yl)) = (parts(&of_x.to_bytes()), parts(&of_y.to_bytes()));
     for (k, l) in [
         (yk, yl),
         ((yk + G1Projective::from(xk)).into(), (yl + G2Projective::from(xl)).into()),

@@ -2,7 +2,10 @@
 //! past it.
 #![allow(clippy::unwrap_used, reason = "shared set-up of tests; a panic is a failed test")]
 
+mod common;
+
 use blstrs::{G1Affine, G1Projective, G2Affine, G2Projective};
+use common::World;
 use group::Group;
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
@@ -11,8 +14,7 @@ use std::sync::LazyLock;
 use twinseal_abe::outsource::{Plan, Rows, RowsJob, encrypt_rows};
 use twinseal_abe::rand_core::{CryptoRng, Error as RngError, OsRng, RngCore};
 use twinseal_abe::{
-    Attribute, AttributeKey, Authority, Ciphertext, Error, Policy, PublicKey, SharedKey, UserId, decapsulate,
-    decapsulate_checked, encapsulate,
+    Authority, Ciphertext, Error, Policy, SharedKey, UserId, decapsulate, decapsulate_checked, encapsulate,
 };
 
 const HEADER: &[u8] = b"record 7";
@@ -56,35 +58,10 @@ impl RngCore for Repeatable {
 
 impl CryptoRng for Repeatable {}
 
-struct World {
-    x: Authority,
-    y: Authority,
-}
-
-impl World {
-    fn new() -> Self {
-        let setup = |name: &str| Authority::setup(name.parse().unwrap(), &mut OsRng);
-        Self { x: setup("x"), y: setup("y") }
-    }
-
-    fn publics(&self) -> [&PublicKey; 2] {
-        [self.x.public_key(), self.y.public_key()]
-    }
-
-    fn issue(&self, user: &UserId, names: &[&str]) -> Vec<AttributeKey> {
-        let all: Vec<Attribute> = names.iter().map(|name| name.parse().unwrap()).collect();
-        let of = |authority: &Authority| {
-            let own = all.iter().filter(|a| a.authority() == authority.public_key().authority());
-            authority.issue(user, own, &mut OsRng).unwrap()
-        };
-        [of(&self.x), of(&self.y)].concat()
-    }
-
-    /// What a helper does with a job that came as bytes, as bytes.
-    fn help(&self, job: &RowsJob) -> Vec<u8> {
-        let job = RowsJob::from_bytes(&job.to_bytes()).unwrap();
-        encrypt_rows(&job, self.publics()).unwrap().to_bytes()
-    }
+/// What a helper does with a job that came as bytes, as bytes.
+fn help(world: &World, job: &RowsJob) -> Vec<u8> {
+    let job = RowsJob::from_bytes(&job.to_bytes()).unwrap();
+    encrypt_rows(&job, world.publics()).unwrap().to_bytes()
 }
 
 fn policy() -> Policy {
@@ -100,7 +77,7 @@ fn what_comes_out_is_the_direct_ciphertext() {
         let direct = encapsulate(&policy, world.publics(), HEADER, &mut Repeatable::new(i as u64)).unwrap();
         let plan = Plan::new(&policy, world.publics()).unwrap();
         let (pending, jobs) = plan.begin(HEADER, &mut Repeatable::new(i as u64)).unwrap();
-        let rows = jobs.each_ref().map(|job| Rows::from_bytes(&world.help(job)).unwrap());
+        let rows = jobs.each_ref().map(|job| Rows::from_bytes(&help(&world, job)).unwrap());
         let outsourced = pending.finish(&rows, &mut OsRng).unwrap();
         assert_eq!(outsourced.0.to_bytes(), direct.0.to_bytes());
         assert_eq!(outsourced.1, direct.1);
@@ -123,7 +100,7 @@ fn answers_that_agree_are_believed_and_others_examined() {
     let plan = Plan::new(&policy, world.publics()).unwrap();
     let finish = |change: &dyn Fn(&mut Answers)| {
         let (pending, jobs) = plan.begin(HEADER, &mut Repeatable::new(1)).unwrap();
-        let mut answers = [0, 1].map(|_| jobs.each_ref().map(|job| world.help(job)));
+        let mut answers = [0, 1].map(|_| jobs.each_ref().map(|job| help(&world, job)));
         change(&mut answers);
         let answers = answers.each_ref().map(|pair| pair.each_ref().map(|answer| &answer[..]));
         pending.finish_agreed(&answers, &mut OsRng)
@@ -238,7 +215,7 @@ fn tampered(world: &World, change: impl Fn(&mut [Vec<u8>; 2])) -> Result<(Cipher
     let (direct, _) = encapsulate(&policy, world.publics(), HEADER, &mut Repeatable::new(1)).unwrap();
     let plan = Plan::new(&policy, world.publics()).unwrap();
     let (pending, jobs) = plan.begin(HEADER, &mut Repeatable::new(1)).unwrap();
-    let mut answers = jobs.each_ref().map(|job| world.help(job));
+    let mut answers = jobs.each_ref().map(|job| help(world, job));
     change(&mut answers);
     let [a, b] = answers.map(|bytes| Rows::from_bytes(&bytes));
     Ok((pending.finish(&[a?, b?], &mut OsRng)?.0, direct))
@@ -259,7 +236,7 @@ fn tampered_batch(world: &World, change: impl Fn(&mut Batch)) -> (Finished, Fini
     let direct =
         headers.iter().map(|header| encapsulate(&policy, world.publics(), header, &mut rng)).collect();
     let begun = plan.begin_many(&headers, &mut Repeatable::new(1)).unwrap();
-    let mut answers = begun.iter().map(|(_, jobs)| jobs.each_ref().map(|job| world.help(job))).collect();
+    let mut answers = begun.iter().map(|(_, jobs)| jobs.each_ref().map(|job| help(world, job))).collect();
     change(&mut answers);
     let rows = answers.iter().map(|pair| pair.each_ref().map(|answer| Rows::from_bytes(answer).unwrap()));
     let items = begun.into_iter().map(|(pending, _)| pending).zip(rows).collect();
@@ -397,7 +374,7 @@ fn wrong_answers_of_every_shape_are_rejected() {
         let policy = policy();
         let plan = Plan::new(&policy, world.publics()).unwrap();
         let (_, jobs) = plan.begin(b"record 8", &mut Repeatable::new(1)).unwrap();
-        answers[0] = world.help(&jobs[0]);
+        answers[0] = help(&world, &jobs[0]);
     };
     assert_eq!(tampered(&world, stale), rejected(&[0]));
     let both = |answers: &mut [Vec<u8>; 2]| {
@@ -471,7 +448,7 @@ fn encodings_are_checked() {
     for length in 0..bytes.len() {
         assert_eq!(RowsJob::from_bytes(&bytes[..length]).unwrap_err().code(), "TSL-ABE-013");
     }
-    let answer = world.help(&jobs[0]);
+    let answer = help(&world, &jobs[0]);
     assert_eq!(Rows::from_bytes(&answer).unwrap().to_bytes(), answer);
     for length in (0..answer.len()).step_by(97) {
         assert_eq!(Rows::from_bytes(&answer[..length]).unwrap_err().code(), "TSL-ABE-013");
@@ -499,7 +476,7 @@ fn no_other_encoding_of_a_row_is_read() {
     let policy = policy();
     let plan = Plan::new(&policy, world.publics()).unwrap();
     let (_, jobs) = plan.begin(HEADER, &mut OsRng).unwrap();
-    let answer = world.help(&jobs[0]);
+    let answer = help(&world, &jobs[0]);
     for offset in [C2, C3, C4] {
         let mut junk = answer.clone();
         let place = element(&mut junk, 1, offset);
@@ -540,7 +517,7 @@ fn seeds_are_fresh_and_of_one_helper_each() {
     altered[2..34].copy_from_slice(&seed(jobs[0]));
     assert_eq!(altered, jobs[0].to_bytes());
     // No element is in two answers, and what A can make of its own seed is refused for B.
-    let answers: Vec<_> = jobs[..2].iter().map(|job| world.help(job)).collect();
+    let answers: Vec<_> = jobs[..2].iter().map(|job| help(&world, job)).collect();
     for row in 0..policy.rows().len() {
         for offset in [C1, C2, C3, C4] {
             let [a, b] = [0, 1].map(|i| element(&mut answers[i].clone(), row, offset).to_vec());
@@ -554,7 +531,7 @@ fn seeds_are_fresh_and_of_one_helper_each() {
         assert_ne!(guess, seed(jobs[1]));
         let mut job = jobs[1].to_bytes();
         job[2..34].copy_from_slice(&guess);
-        let guessed = world.help(&RowsJob::from_bytes(&job).unwrap());
+        let guessed = help(&world, &RowsJob::from_bytes(&job).unwrap());
         assert_ne!(guessed, answers[1]);
     }
     let (pending, _) = begun.swap_remove(0);
@@ -568,7 +545,7 @@ static MESSAGES: LazyLock<[Vec<u8>; 2]> = LazyLock::new(|| {
     let policy = "a@x and b@y".parse().unwrap();
     let plan = Plan::new(&policy, world.publics()).unwrap();
     let (_, [job, _]) = plan.begin(HEADER, &mut OsRng).unwrap();
-    [job.to_bytes().to_vec(), world.help(&job)]
+    [job.to_bytes().to_vec(), help(&world, &job)]
 });
 
 proptest! {

@@ -2,14 +2,16 @@
 //! lies is refused or opens to nobody.
 #![allow(clippy::unwrap_used, reason = "shared set-up of tests; a panic is a failed test")]
 
+mod common;
+
+use common::World;
 use proptest::prelude::*;
 use twinseal_abe::policy::{
     Comparison, MAX_DEPTH, MAX_INPUT_BYTES, MAX_ROWS, MAX_TEXT_BYTES, Node, Relation, excerpt,
 };
 use twinseal_abe::rand_core::OsRng;
 use twinseal_abe::{
-    Attribute, AttributeKey, Authority, Ciphertext, Claim, Error, Number, Policy, PublicKey, UserId,
-    decapsulate, encapsulate,
+    Attribute, AttributeKey, Ciphertext, Claim, Error, Number, Policy, UserId, decapsulate, encapsulate,
 };
 
 fn name() -> impl Strategy<Value = String> {
@@ -220,34 +222,17 @@ fn formulas_of_programs_are_checked() {
     assert_eq!(both.unwrap().as_str(), "a@x and b@x and c@x and d@x");
 }
 
-struct World {
-    x: Authority,
-    y: Authority,
+fn issue(world: &World, claims: &[&str]) -> Vec<AttributeKey> {
+    let issue_one = |text: &&str| {
+        let claim: Claim = text.parse().unwrap();
+        let authority = world.authority(claim.authority().as_str());
+        authority.issue(&alice(), &claim.attributes(), &mut OsRng).unwrap()
+    };
+    claims.iter().flat_map(issue_one).collect()
 }
 
-impl World {
-    fn new() -> Self {
-        let setup = |id: &str| Authority::setup(id.parse().unwrap(), &mut OsRng);
-        Self { x: setup("x"), y: setup("y") }
-    }
-
-    fn publics(&self) -> [&PublicKey; 2] {
-        [self.x.public_key(), self.y.public_key()]
-    }
-
-    fn issue(&self, claims: &[&str]) -> Vec<AttributeKey> {
-        let mut keys = Vec::new();
-        for claim in claims {
-            let claim: Claim = claim.parse().unwrap();
-            let authority = if claim.authority().as_str() == "x" { &self.x } else { &self.y };
-            keys.extend(authority.issue(&alice(), &claim.attributes(), &mut OsRng).unwrap());
-        }
-        keys
-    }
-
-    fn encapsulate(&self, policy: &str) -> Ciphertext {
-        encapsulate(&policy.parse().unwrap(), self.publics(), b"", &mut OsRng).unwrap().0
-    }
+fn encrypted(world: &World, policy: &str) -> Ciphertext {
+    encapsulate(&policy.parse().unwrap(), world.publics(), b"", &mut OsRng).unwrap().0
 }
 
 fn alice() -> UserId {
@@ -261,7 +246,7 @@ fn open(ciphertext: &Ciphertext, keys: &[AttributeKey]) -> Result<(), &'static s
 #[test]
 fn numbers_and_dates_compare_in_ciphertexts() {
     let world = World::new();
-    let ciphertext = world.encapsulate("born@y <= 2008-11-21 and (grade@x in 3..5 or chief@x)");
+    let ciphertext = encrypted(&world, "born@y <= 2008-11-21 and (grade@x in 3..5 or chief@x)");
     assert_eq!(ciphertext.policy().as_str(), "born@y <= 2008-11-21 and (grade@x in 3..5 or chief@x)");
     for (claims, permitted) in [
         (&["born=2008-11-21@y", "grade=3@x"][..], true),
@@ -275,7 +260,7 @@ fn numbers_and_dates_compare_in_ciphertexts() {
         (&["born=1989-03-01@x", "chief@x"], false),
     ] {
         let expected = if permitted { Ok(()) } else { Err("TSL-ABE-010") };
-        assert_eq!(open(&ciphertext, &world.issue(claims)), expected, "{claims:?}");
+        assert_eq!(open(&ciphertext, &issue(&world, claims)), expected, "{claims:?}");
     }
 }
 
@@ -291,7 +276,7 @@ fn with_text(ciphertext: &Ciphertext, other: &str) -> Result<Ciphertext, Error> 
 
 #[test]
 fn a_text_that_is_not_normal_is_refused() {
-    let ciphertext = World::new().encapsulate("aa@x and bb@x and c@x >= 10");
+    let ciphertext = encrypted(&World::new(), "aa@x and bb@x and c@x >= 10");
     for other in [
         "aa@x  and b@x and c@x >= 10",
         "aa@x and b@x and c@x >= 1\u{e9}",
@@ -312,14 +297,14 @@ fn a_text_that_is_not_normal_is_refused() {
 #[test]
 fn a_text_with_another_number_of_rows_is_refused() {
     let world = World::new();
-    let plain = world.encapsulate("aaa@x or bbb@x or c@x");
+    let plain = encrypted(&world, "aaa@x or bbb@x or c@x");
     for other in ["aaaaaaaaaa@x or bbb@x", "a@x or a@x or bbbbb@x", "a@x or a@x <= 2 or a1"] {
         let result = with_text(&plain, other);
         let rows = other.parse::<Policy>().map_or(0, |policy| policy.rows().len());
         assert_eq!(result.is_ok(), rows == 3, "{other}");
     }
     // 16 = one interval up to 31; 17 needs more; and a text may hide rows in a comparison.
-    let compared = world.encapsulate("age@x in 16..31");
+    let compared = encrypted(&world, "age@x in 16..31");
     assert_eq!(compared.policy().rows().len(), 1);
     for other in ["age@x in 17..31", "age@x in 16..32", "age@x in 15..31"] {
         assert_eq!(with_text(&compared, other).unwrap_err().code(), "TSL-ABE-013", "{other}");
@@ -350,8 +335,8 @@ fn a_text_other_than_the_one_sealed_opens_to_nobody() {
         ("2 of (a@x, b@x, c@x)", "2 of (a@x, b@x, a@x)", &["a@x", "b@x", "c@x"]),
         ("3 of (a@x, b@x, c@x, d@x)", "2 of (a@x, b@x, c@x, d@x)", &["a@x", "b@x", "c@x", "d@x"]),
     ] {
-        let keys = world.issue(claims);
-        let ciphertext = world.encapsulate(sealed);
+        let keys = issue(&world, claims);
+        let ciphertext = encrypted(&world, sealed);
         assert_eq!(open(&ciphertext, &keys), Ok(()), "{sealed}");
         let lying = with_text(&ciphertext, shown).unwrap();
         assert_eq!(lying.policy().as_str(), shown);
@@ -403,21 +388,21 @@ fn gates_of_nothing_and_of_too_much_are_refused() {
 #[test]
 fn duplicates_count_as_written() {
     let world = World::new();
-    let ciphertext = world.encapsulate("2 of (a@x, a@x, b@x)");
+    let ciphertext = encrypted(&world, "2 of (a@x, a@x, b@x)");
     assert_eq!(ciphertext.policy().rows().len(), 3);
-    assert_eq!(open(&ciphertext, &world.issue(&["a@x"])), Ok(()));
-    assert_eq!(open(&ciphertext, &world.issue(&["b@x"])), Err("TSL-ABE-010"));
+    assert_eq!(open(&ciphertext, &issue(&world, &["a@x"])), Ok(()));
+    assert_eq!(open(&ciphertext, &issue(&world, &["b@x"])), Err("TSL-ABE-010"));
 }
 
 #[test]
 fn one_name_under_two_authorities_is_two_attributes() {
     let world = World::new();
-    let ciphertext = world.encapsulate("doctor@x and doctor@y and age@x >= 18");
-    let keys = world.issue(&["doctor@x", "age=18@x", "age=18@y"]);
+    let ciphertext = encrypted(&world, "doctor@x and doctor@y and age@x >= 18");
+    let keys = issue(&world, &["doctor@x", "age=18@x", "age=18@y"]);
     assert_eq!(open(&ciphertext, &keys), Err("TSL-ABE-010"));
-    let keys = world.issue(&["doctor@x", "doctor@y", "age=18@y"]);
+    let keys = issue(&world, &["doctor@x", "doctor@y", "age=18@y"]);
     assert_eq!(open(&ciphertext, &keys), Err("TSL-ABE-010"));
-    let keys = world.issue(&["doctor@x", "doctor@y", "age=18@x"]);
+    let keys = issue(&world, &["doctor@x", "doctor@y", "age=18@x"]);
     assert_eq!(open(&ciphertext, &keys), Ok(()));
 }
 
@@ -430,22 +415,22 @@ fn bits_of_two_values_mix_and_prefixes_do_not() {
     let is = |value| bits(value).join(" and ");
     let (one, two) = (bits(0b01), bits(0b10));
     let held: Vec<&str> = one.iter().chain(&two).map(String::as_str).collect();
-    let keys = world.issue(&held);
+    let keys = issue(&world, &held);
     for value in 0..4 {
-        assert_eq!(open(&world.encapsulate(&is(value)), &keys), Ok(()), "the attack on bits, {value}");
+        assert_eq!(open(&encrypted(&world, &is(value)), &keys), Ok(()), "the attack on bits, {value}");
     }
 
-    let keys = world.issue(&["level=1@x", "level=2@x"]);
+    let keys = issue(&world, &["level=1@x", "level=2@x"]);
     for value in 0..4 {
         let expected = if [1, 2].contains(&value) { Ok(()) } else { Err("TSL-ABE-010") };
-        assert_eq!(open(&world.encapsulate(&format!("level@x = {value}")), &keys), expected, "{value}");
+        assert_eq!(open(&encrypted(&world, &format!("level@x = {value}")), &keys), expected, "{value}");
     }
-    assert_eq!(open(&world.encapsulate("level@x >= 3"), &keys), Err("TSL-ABE-010"));
-    assert_eq!(open(&world.encapsulate("level@x < 1"), &keys), Err("TSL-ABE-010"));
+    assert_eq!(open(&encrypted(&world, "level@x >= 3"), &keys), Err("TSL-ABE-010"));
+    assert_eq!(open(&encrypted(&world, "level@x < 1"), &keys), Err("TSL-ABE-010"));
     // Two conditions may be met by two values; one range is met by one.
-    let keys = world.issue(&["level=1@x", "level=9@x"]);
-    assert_eq!(open(&world.encapsulate("level@x >= 3 and level@x <= 5"), &keys), Ok(()));
-    assert_eq!(open(&world.encapsulate("level@x in 3..5"), &keys), Err("TSL-ABE-010"));
+    let keys = issue(&world, &["level=1@x", "level=9@x"]);
+    assert_eq!(open(&encrypted(&world, "level@x >= 3 and level@x <= 5"), &keys), Ok(()));
+    assert_eq!(open(&encrypted(&world, "level@x in 3..5"), &keys), Err("TSL-ABE-010"));
 }
 
 /// Limits that only the normal form exceeds.

@@ -1,50 +1,26 @@
 //! Ciphertexts from rows made beforehand: they open like any other, and no row serves twice.
 #![allow(clippy::unwrap_used, reason = "shared set-up of tests; a panic is a failed test")]
 
+mod common;
+
+use common::World;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use twinseal_abe::outsource::{Pool, tkgen, transform};
 use twinseal_abe::policy::Node;
 use twinseal_abe::rand_core::OsRng;
 use twinseal_abe::{
-    Attribute, AttributeKey, Authority, Ciphertext, Error, Mode, Policy, PublicKey, UserId, decapsulate,
-    decapsulate_checked,
+    Attribute, Authority, Ciphertext, Error, Mode, Policy, UserId, decapsulate, decapsulate_checked,
 };
 
 const HEADER: &[u8] = b"record 7";
-
-struct World {
-    x: Authority,
-    y: Authority,
-}
-
-impl World {
-    fn new() -> Self {
-        let setup = |name: &str| Authority::setup(name.parse().unwrap(), &mut OsRng);
-        Self { x: setup("x"), y: setup("y") }
-    }
-
-    fn publics(&self) -> [&PublicKey; 2] {
-        [self.x.public_key(), self.y.public_key()]
-    }
-
-    fn issue(&self, names: &[String]) -> (UserId, Vec<AttributeKey>) {
-        let user: UserId = "alice".parse().unwrap();
-        let all: Vec<Attribute> = names.iter().map(|name| name.parse().unwrap()).collect();
-        let of = |authority: &Authority| {
-            let own = all.iter().filter(|a| a.authority() == authority.public_key().authority());
-            authority.issue(&user, own, &mut OsRng).unwrap()
-        };
-        let keys = [of(&self.x), of(&self.y)].concat();
-        (user, keys)
-    }
-}
 
 #[test]
 fn it_opens_like_any_other_and_cannot_be_made_again() {
     let world = World::new();
     let policy: Policy = "a@x and b@y and 2 of (a@x, c@x, d@y)".parse().unwrap();
-    let (user, keys) = world.issue(&["a@x", "b@y", "d@y"].map(String::from));
+    let user: UserId = "alice".parse().unwrap();
+    let keys = world.issue(&user, &["a@x", "b@y", "d@y"]);
     let mut pool = Pool::new();
     pool.prepare(&policy, world.publics(), 1, &mut OsRng).unwrap();
     let (ciphertext, key) = pool.encapsulate(&policy, world.publics(), HEADER, &mut OsRng).unwrap();
@@ -154,7 +130,8 @@ proptest! {
         pool.prepare(&policy, world.publics(), 1, &mut OsRng).unwrap();
         let (ciphertext, key) = pool.encapsulate(&policy, world.publics(), HEADER, &mut OsRng).unwrap();
         let held: Vec<String> = (0..6).filter(|i| held & 1 << i != 0).map(name).collect();
-        let (user, keys) = world.issue(&held);
+        let user: UserId = "alice".parse().unwrap();
+        let keys = world.issue(&user, &held);
         match decapsulate(&ciphertext, HEADER, &user, &keys) {
             Ok(opened) => {
                 prop_assert!(holds(policy.formula(), &held));

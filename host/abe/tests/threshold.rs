@@ -1,7 +1,10 @@
 //! Threshold authorities: who can issue, who cannot, and who is named for cheating.
 #![allow(clippy::unwrap_used, reason = "shared set-up of tests; a panic is a failed test")]
 
+mod common;
+
 use blstrs::{Compress, G1Affine, G2Affine, Gt, Scalar};
+use common::parts;
 use ff::Field;
 use group::Group as _;
 use group::prime::PrimeCurveAffine;
@@ -151,12 +154,6 @@ fn forge(key: &PublicKey, attribute: &str, k: G1Affine, l: G2Affine) -> Attribut
     bytes.extend(k.to_compressed());
     bytes.extend(l.to_compressed());
     AttributeKey::from_bytes(&bytes).unwrap()
-}
-
-fn parts(key: &[u8]) -> (G1Affine, G2Affine) {
-    let (rest, l) = key.split_last_chunk::<96>().unwrap();
-    let k = rest.last_chunk::<48>().unwrap();
-    (G1Affine::from_compressed(k).unwrap(), G2Affine::from_compressed(l).unwrap())
 }
 
 /// Everything t - 1 colluders have, and a guess for one more: two ways to put a key together. With the
