@@ -111,6 +111,8 @@ impl Node {
         if folder.is_new() {
             folder.complete(&genesis_bytes)?;
         }
+        // Authorities and ledger have opened under this root.
+        engines.keep_root_check()?;
         Ok(Self {
             cloud: cloud.account(),
             ledger: Arc::new(ledger),
