@@ -5,6 +5,8 @@
 
 mod helper;
 mod pool;
+#[cfg(test)]
+mod tests;
 
 use zeroize::Zeroizing;
 
@@ -124,8 +126,9 @@ impl Board {
         }
     }
 
-    /// Proves that the root of this board answers, in gateware of its build. Whoever is to check the answer later asks
-    /// the same board, or has it ask for answers in advance: there is no public key.
+    /// The board's answer to `challenge` under its root and build. There is no public key: whoever is to check an answer
+    /// later has the board give it in advance, and keeps it from those who relay the challenge. It is good once, for
+    /// whoever has seen it can give it again without the board.
     ///
     /// # Errors
     /// [`Error::NoEngine`], [`Error::VaultClosed`], or as every call.

@@ -3,12 +3,12 @@
 //! A board may be slow, broken or hostile, and an operating system may have little to start from. The output is
 //!
 //! ```text
-//! out = system bytes XOR stream,   stream block i = HMAC-SHA-256(call key, i)
+//! out = system bytes XOR stream,   stream block i = HMAC-SHA-256(call key, 3 || i), i as 8 bytes, big-endian
 //! call key  = HMAC-SHA-256(state, 1 || 32 system bytes)
 //! next state = HMAC-SHA-256(state, 2)
 //! ```
 //!
-//! and the state takes in 32 bytes of the board first and then every [`FILLS_PER_SEED`] calls or [`BYTES_PER_SEED`]
+//! and the state, zero at first, takes in 32 bytes of the board first and then every [`FILLS_PER_SEED`] calls or [`BYTES_PER_SEED`]
 //! bytes: `state = HMAC-SHA-256(state, 0 || board bytes)`, as HKDF-Extract (RFC 5869) with the state as salt.
 //!
 //! * **A bad board weakens nothing.** What it contributes is fixed before the system bytes that its stream is XORed to
@@ -18,7 +18,8 @@
 //! * **What was given out stays secret.** The state goes one way: who reads it later learns nothing of earlier output.
 //!
 //! A board that fails its health tests, goes away or says the same twice is an error and not a quiet return to the
-//! system alone: whoever asked for a board is told. The planner may decide for software beforehand, and says so.
+//! system alone: whoever asked for a board is told, on every call until the board says something new. The planner may
+//! decide for software beforehand, and says so.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -37,14 +38,31 @@ const BYTES_PER_SEED: usize = 1 << 20;
 
 /// The mixed source of one board.
 #[derive(Default)]
-pub(crate) struct Pool(Mutex<Option<State>>);
+pub(crate) struct Pool(Mutex<State>);
 
+#[derive(Default)]
 struct State {
     key: Key,
-    /// What the board said last: the same again is a board that hangs.
-    last_seed: Key,
+    /// What the board said last, kept over errors: the same again is a board that hangs. None before it was asked.
+    last_seed: Option<Key>,
+    /// Since then.
     fills: u32,
     bytes: usize,
+}
+
+impl State {
+    fn is_due(&self) -> bool {
+        self.last_seed.is_none() || self.fills >= FILLS_PER_SEED || self.bytes >= BYTES_PER_SEED
+    }
+
+    /// Takes in what the board says, unless it said so before.
+    fn reseed(&mut self, fresh: Key, board: &str) -> Result<(), Error> {
+        if self.last_seed.as_ref() == Some(&fresh) {
+            return Err(Error::WrongResult { board: board.into(), engine: "entropy" });
+        }
+        *self = Self { key: hmac(&self.key, 0, &*fresh), last_seed: Some(fresh), fills: 0, bytes: 0 };
+        Ok(())
+    }
 }
 
 impl Pool {
@@ -65,20 +83,10 @@ impl Pool {
         seed: impl Fn() -> Result<Key, Error>,
         system: impl Fn(&mut [u8]) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let mut guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let due = |s: &State| s.fills >= FILLS_PER_SEED || s.bytes >= BYTES_PER_SEED;
-        // Taken out, so that after an error the next call asks the board again.
-        let mut state = match guard.take() {
-            Some(state) if !due(&state) => state,
-            old => {
-                let fresh = seed()?;
-                if old.as_ref().is_some_and(|old| old.last_seed == fresh) {
-                    return Err(Error::WrongResult { board: board.into(), engine: "entropy" });
-                }
-                let salt = old.map_or_else(Key::default, |old| old.key);
-                State { key: hmac(&salt, 0, &*fresh), last_seed: fresh, fills: 0, bytes: 0 }
-            }
-        };
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.is_due() {
+            state.reseed(seed()?, board)?;
+        }
         let mut from_system = Key::default();
         system(&mut *from_system)?;
         let call_key = hmac(&state.key, 1, &*from_system);
@@ -91,7 +99,6 @@ impl Pool {
             let block = hmac(&call_key, 3, &(index as u64).to_be_bytes());
             chunk.iter_mut().zip(block.iter()).for_each(|(byte, mask)| *byte ^= mask);
         }
-        *guard = Some(state);
         Ok(())
     }
 }
@@ -179,14 +186,33 @@ mod tests {
         assert_eq!(calls.get(), 3);
     }
 
+    /// The module's formula, written out for two seeds.
     #[test]
-    fn a_board_that_fails_or_repeats_itself_is_an_error() {
+    fn a_new_seed_is_added_to_the_state_and_does_not_replace_it() {
+        let (pool, calls) = (Pool::default(), Cell::new(0));
+        pool.fill_from(&mut vec![0; BYTES_PER_SEED], "", counting(&calls), silent_system).unwrap();
+        let mut out = [0; 32];
+        pool.fill_from(&mut out, "", counting(&calls), silent_system).unwrap();
+        assert_eq!(calls.get(), 2);
+        let after_one = hmac(&hmac(&Key::default(), 0, &[1; 32]), 2, &[]);
+        let call_key = hmac(&hmac(&after_one, 0, &[2; 32]), 1, &[0; 32]);
+        assert_eq!(out, *hmac(&call_key, 3, &[0; 8]));
+    }
+
+    #[test]
+    fn a_board_that_fails_or_repeats_itself_is_an_error_each_time() {
         let pool = Pool::default();
         let failing = || Err(Error::EntropyFault { board: "b".into() });
-        assert_eq!(pool.fill(&mut [0; 4], "b", failing).unwrap_err().code(), "TSL-DRV-028");
+        for _ in 0..2 {
+            assert_eq!(pool.fill(&mut [0; 4], "b", failing).unwrap_err().code(), "TSL-DRV-028");
+        }
         let stuck = || Ok(Zeroizing::new([7; 32]));
         pool.fill(&mut vec![0; BYTES_PER_SEED], "b", stuck).unwrap();
-        let error = pool.fill(&mut [0; 4], "b", stuck).unwrap_err();
-        assert!(matches!(error, Error::WrongResult { engine: "entropy", .. }), "{error}");
+        for _ in 0..2 {
+            let error = pool.fill(&mut [0; 4], "b", stuck).unwrap_err();
+            assert!(matches!(error, Error::WrongResult { engine: "entropy", .. }), "{error}");
+            assert_eq!(pool.fill(&mut [0; 4], "b", failing).unwrap_err().code(), "TSL-DRV-028");
+        }
+        pool.fill(&mut [0; 4], "b", || Ok(Zeroizing::new([8; 32]))).unwrap();
     }
 }

@@ -213,9 +213,12 @@ impl core::fmt::Display for BoardStatus {
     }
 }
 
-/// A vault's answer to a challenge. It is symmetric: only the same board can check it, by answering again. Two equal answers
-/// show that the same root was there both times, in gateware that calls itself `build_id`; they do not show that the
-/// gateware is that build, because another bitstream on the same board can read the same rings.
+/// What a daemon says its vault answers to a challenge. It is symmetric: nobody can check it but by having the same answer
+/// from before. So pairs of challenge and answer are collected while the host of the board is trusted, and kept where that
+/// host does not see them. An answer that comes again shows that the root is there, in gateware that calls itself
+/// `build_id`, provided the daemon has not seen the pair: one that has can replay it without any board. So each pair is
+/// good once. It never shows that the gateware is that build, because another bitstream on the same board can read the
+/// same rings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Attestation {
     /// Name and build of the board.
@@ -237,7 +240,16 @@ impl core::fmt::Display for Attestation {
     }
 }
 
-/// An attestation, and whether it is the one from before.
+/// The answer from before that an attestation is compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expected {
+    /// What the board answered.
+    pub mac: [u8; 32],
+    /// Build id of its gateware.
+    pub build_id: u32,
+}
+
+/// An attestation, and whether it is the one from before; see [`Attestation`] for what that shows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
     /// The answer.
@@ -248,9 +260,11 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// Compares `answer` with the `mac` from before.
-    pub fn new(answer: Attestation, mac: Option<[u8; 32]>) -> Self {
-        let matches = mac.map(|mac| hex::encode(mac) == answer.mac);
+    /// Compares `answer` with the one from before.
+    pub fn new(answer: Attestation, expected: Option<Expected>) -> Self {
+        let matches = expected.map(|Expected { mac, build_id }| {
+            answer.mac == hex::encode(mac) && answer.build_id == format!("{build_id:08x}")
+        });
         Self { answer, matches }
     }
 }
@@ -259,9 +273,15 @@ impl core::fmt::Display for Verdict {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         write!(f, "{}", self.answer)?;
         match self.matches {
-            Some(true) => write!(f, "\nmatches --mac: the same root and build answered before"),
-            Some(false) => write!(f, "\nother than --mac: another board, root or build answered before"),
-            None => Ok(()),
+            Some(true) => f.write_str(
+                "\nas before: the root of --mac is there, unless this daemon has seen the answer; the pair is used up",
+            ),
+            Some(false) => {
+                f.write_str("\nother than before: another root or build answered, or something without a board")
+            }
+            None => f.write_str(
+                "\nnot compared: shows nothing yet; if you trust this host now, keep this away from it for one check later",
+            ),
         }
     }
 }

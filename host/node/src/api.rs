@@ -389,8 +389,8 @@ async fn board(State(shared): State<Arc<Shared>>) -> Json<BoardStatus> {
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Challenge {
-    /// 64 hex digits; random when absent.
-    pub challenge: Option<String>,
+    /// 64 hex digits, which whoever asks has drawn.
+    pub challenge: String,
 }
 
 /// Have the board's vault answer a challenge.
@@ -400,7 +400,7 @@ async fn attest(
     State(shared): State<Arc<Shared>>,
     Json(request): Json<Challenge>,
 ) -> Result<Json<Attestation>, Error> {
-    Ok(Json(shared.node.attest(request.challenge.as_deref())?))
+    Ok(Json(shared.node.attest(&request.challenge)?))
 }
 
 /// The sealed blob, checked against its hash on the ledger.

@@ -1,6 +1,8 @@
 //! Secrets that grow from no root, because chance or somebody else made them: the master keys of authorities, attribute
 //! keys, retrieving keys. In a folder whose keys grow in a board they are sealed under a key of that board, made for the
-//! moment, so that a stolen disk without the board gives none of them away; without a board they are as they are.
+//! moment, so that a stolen disk without the board gives none of them away, and whoever can write to the disk cannot put
+//! secrets of their own in their place: a file that is not sealed is refused there. They can still put back an older one.
+//! Without a board secrets are as they are.
 //!
 //! ```text
 //! key    = derive("twinseal/v1/at-rest/" ‖ what)
@@ -49,14 +51,17 @@ impl AtRest {
         Ok(Zeroizing::new([MAGIC.as_slice(), &sealed].concat()))
     }
 
-    /// The secret in `path`. One from before the folder had a board is read as it is.
+    /// The secret in `path`: sealed where secrets are, and plain where they are not.
     pub fn read(&self, what: &str, path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
         let kept = folder::read_secret(path)?;
-        let Some(sealed) = kept.strip_prefix(MAGIC) else { return Ok(kept) };
-        let needs_board = || Error::SealedAtRest { path: path.display().to_string() };
-        let key = key(&**self.derive.as_ref().ok_or_else(needs_board)?, what)?;
+        let (sealed, derive) = match (kept.strip_prefix(MAGIC), &self.derive) {
+            (Some(sealed), Some(derive)) => (sealed, derive),
+            (Some(_), None) => return Err(Error::SealedAtRest { path: path.display().to_string() }),
+            (None, Some(_)) => return Err(Error::NotSealed { path: path.display().to_string() }),
+            (None, None) => return Ok(kept),
+        };
         let expected = "what this board sealed";
-        seal::open(&key, what.as_bytes(), sealed)
+        seal::open(&key(&**derive, what)?, what.as_bytes(), sealed)
             .map_err(|_| Error::SecretMalformed { path: path.display().to_string(), expected })
     }
 
@@ -105,13 +110,18 @@ mod tests {
     }
 
     #[test]
-    fn what_was_kept_plain_is_read_and_sealed_when_it_is_next_written() {
+    fn what_is_not_sealed_is_refused_where_secrets_are() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("keys");
-        AtRest::plain().replace("keys", &path, b"secret").unwrap();
-        assert_eq!(std::fs::read(&path).unwrap(), b"secret");
-        assert_eq!(of(1).read("keys", &path).unwrap().as_slice(), b"secret");
+        let plain = AtRest::plain();
+        plain.replace("keys", &path, b"of somebody else").unwrap();
+        assert_eq!(plain.read("keys", &path).unwrap().as_slice(), b"of somebody else");
+        assert_eq!(of(1).read("keys", &path).unwrap_err().code(), "TSL-NOD-067");
         of(1).replace("keys", &path, b"secret").unwrap();
-        assert!(is_sealed(&path).unwrap());
+        let sealed = std::fs::read(&path).unwrap();
+        for stripped in [&sealed[MAGIC.len()..], &sealed[..MAGIC.len() - 1], &sealed[1..]] {
+            folder::replace(&path, stripped).unwrap();
+            assert_eq!(of(1).read("keys", &path).unwrap_err().code(), "TSL-NOD-067");
+        }
     }
 }

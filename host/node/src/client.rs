@@ -7,6 +7,7 @@ use ureq::Agent;
 use ureq::http::Response;
 
 use crate::Error;
+use crate::answers::Attestation;
 use crate::api::Problem;
 use crate::store::MAX_OBJECT_BYTES;
 
@@ -58,6 +59,18 @@ impl Client {
     pub fn delete(&self, path: &str) -> Result<Vec<u8>, Error> {
         let request = self.agent.delete(self.at(path)).header("authorization", self.bearer());
         self.body(request.call())
+    }
+
+    /// The answer of the daemon's vault to `challenge`, and to no other.
+    pub fn attest(&self, challenge: &[u8; 32]) -> Result<Attestation, Error> {
+        let challenge = hex::encode(challenge);
+        let asked = serde_json::json!({ "challenge": challenge }).to_string();
+        let answer: Attestation =
+            self.json(&self.post("/v1/board/attest", "application/json", asked.as_bytes())?)?;
+        if answer.challenge != challenge {
+            return Err(Error::WrongChallenge { url: self.url.clone() });
+        }
+        Ok(answer)
     }
 
     /// An answer that must be JSON of type `T`.

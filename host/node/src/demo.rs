@@ -185,7 +185,7 @@ impl<F: FnMut(&Step)> Demo<F> {
         step.check(
             "the vault answers a challenge the same way again",
             answers[0] == answers[1],
-            "symmetric: only this board can check it",
+            "symmetric: nobody can check it without the same answer from before",
         );
         self.end(step);
         Ok(())

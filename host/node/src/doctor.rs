@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::answers::{Attestation, BoardStatus, Health};
+use crate::answers::{BoardStatus, Health};
 use crate::client::Client;
 use crate::engines;
 use crate::report::{Recorder, Report};
-use crate::root::Kind;
+use crate::root::{self, Kind};
 
 /// Tools, boards, permissions, daemon. Only what a user needs is a check; what a builder of gateware needs is evidence.
 pub fn run(url: &str, token_file: &Path) -> Report {
@@ -59,7 +59,7 @@ fn daemon(step: &mut Recorder, url: &str, token_file: &Path) {
                 Ok(health) => {
                     let seen = format!("version {}, height {}", health.version, health.height);
                     step.check("twinseald answers", true, seen);
-                    root(step, &client);
+                    board(step, &client);
                 }
                 Err(e) => step.check("twinseald answers", false, e.to_string()),
             }
@@ -72,7 +72,7 @@ fn daemon(step: &mut Recorder, url: &str, token_file: &Path) {
 }
 
 /// Board, vault, random bits and recovery of the daemon.
-fn root(step: &mut Recorder, client: &Client) {
+fn board(step: &mut Recorder, client: &Client) {
     let status = match client.get("/v1/board").and_then(|body| client.json::<BoardStatus>(&body)) {
         Ok(status) => status,
         Err(e) => return step.check("the daemon says what its keys grow from", false, e.to_string()),
@@ -86,15 +86,12 @@ fn root(step: &mut Recorder, client: &Client) {
     step.evidence("recovery policy", status.recovery_policy.as_deref().unwrap_or("none"));
     match status.root {
         Kind::File => step.evidence("keys", "grow from root.key"),
-        Kind::Vault => {
-            let ask = || client.post("/v1/board/attest", "application/json", b"{}");
-            match ask().and_then(|body| client.json::<Attestation>(&body)) {
-                Ok(answer) => {
-                    step.check("the vault is open and answers", true, format!("build {}", answer.build_id))
-                }
-                Err(e) => step.check("the vault is open and answers", false, e.to_string()),
+        Kind::Vault => match root::challenge(None).and_then(|challenge| client.attest(&challenge)) {
+            Ok(answer) => {
+                step.check("the vault is open and answers", true, format!("build {}", answer.build_id))
             }
-        }
+            Err(e) => step.check("the vault is open and answers", false, e.to_string()),
+        },
     }
     for warning in &status.warnings {
         step.warn(warning);

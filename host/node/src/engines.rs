@@ -59,6 +59,11 @@ impl Engines {
         self.root.at_rest()
     }
 
+    /// Writes down which root this folder was made with, unless it is written; see [`Root::keep_check`].
+    pub fn keep_root_check(&self) -> Result<(), Error> {
+        self.root.keep_check()
+    }
+
     /// Why the board does not answer just now, if there is one and it does not: one register is read.
     fn fault(&self) -> Option<Problem> {
         let lost = Error::from(self.board()?.read_register(register::IDENT).err()?);

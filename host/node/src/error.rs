@@ -433,6 +433,30 @@ pub enum Error {
         /// Where it was.
         path: String,
     },
+    /// Helper data of another enrolment, or another root secret.
+    #[error(
+        "{path} does not belong to this folder: the keys here grew from another root than the one it leads to; put back this folder's own copy of it, or, if there is none, follow docs/recovery.md in a new folder (for a person's home: its part \"A person's home\")"
+    )]
+    ForeignRoot {
+        /// The helper data, or the root secret.
+        path: String,
+    },
+    /// An attestation of something else.
+    #[error(
+        "the daemon at {url} answered another challenge than it was asked, as one does that repeats an old answer; do not take it for the board's, and look at its host"
+    )]
+    WrongChallenge {
+        /// Where it is.
+        url: String,
+    },
+    /// A plain file where everything of its kind is sealed.
+    #[error(
+        "{path} is not sealed under the board as what is kept here is: it was put there or cut by something else than twinseal; restore it from its backup, and find out who can write to this disk"
+    )]
+    NotSealed {
+        /// The file.
+        path: String,
+    },
     /// There is no vault to ask.
     #[error(
         "there is no board with a vault here; name one with board or --board in a new folder, or go on with the root secret in a file"
@@ -538,6 +562,9 @@ impl Error {
             Self::NoVault => "TSL-NOD-062",
             Self::BadRecovery { .. } => "TSL-NOD-063",
             Self::Enrolled { .. } => "TSL-NOD-064",
+            Self::ForeignRoot { .. } => "TSL-NOD-065",
+            Self::WrongChallenge { .. } => "TSL-NOD-066",
+            Self::NotSealed { .. } => "TSL-NOD-067",
             Self::Driver(e) => e.code(),
             Self::Sim(e) => e.code(),
             Self::Abe(e) => e.code(),

@@ -26,6 +26,8 @@ const FIRST_START: &str = "first-start";
 pub const ROOT: &str = "root.key";
 /// The helper data of the board's enrolment, where they do.
 pub const HELPER: &str = "vault.helper";
+/// What tells the root this folder was made with from any other; see [`crate::root`].
+pub const ROOT_CHECK: &str = "root.check";
 /// The chip of the virtual board.
 pub const SILICON: &str = "virtual_board/silicon";
 /// Largest secret file.
@@ -47,6 +49,10 @@ impl DataFolder {
         let marker = dir.join(FIRST_START);
         let is_new = !dir.join(GENESIS).exists();
         if is_new && marker.exists() {
+            // Its check value goes with a root secret, and before it; a board that is enrolled keeps both.
+            if dir.join(ROOT).exists() {
+                remove(&dir.join(ROOT_CHECK))?;
+            }
             for file in files.iter().chain(&[ROOT]) {
                 remove(&dir.join(file))?;
             }
@@ -180,13 +186,18 @@ mod tests {
         assert!(folder.is_new());
         std::fs::create_dir_all(dir.path().join(AUTHORITIES).join("hospital")).unwrap();
         write_secret(&dir.path().join(ROOT), &[7; 32]).unwrap();
+        write_secret(&dir.path().join(ROOT_CHECK), b"check").unwrap();
         write_secret(&dir.path().join(HELPER), &[7; 49]).unwrap();
         let afresh = DataFolder::open(dir.path(), &files).unwrap();
         assert!(
             afresh.is_new() && !dir.path().join(ROOT).exists() && !dir.path().join(AUTHORITIES).exists(),
             "an interrupted first start begins afresh"
         );
-        assert!(dir.path().join(HELPER).exists(), "but a board that is enrolled stays so");
+        assert!(!dir.path().join(ROOT_CHECK).exists(), "the check value of a root that is gone");
+        write_secret(&dir.path().join(ROOT_CHECK), b"check").unwrap();
+        DataFolder::open(dir.path(), &files).unwrap();
+        let enrolled = [HELPER, ROOT_CHECK].iter().all(|file| dir.path().join(file).exists());
+        assert!(enrolled, "but a board that is enrolled stays so");
         write_secret(&dir.path().join(ROOT), &[7; 32]).unwrap();
         std::fs::write(dir.path().join(LEDGER), b"ledger").unwrap();
         folder.complete(b"genesis").unwrap();

@@ -3,6 +3,7 @@
 //! board sealed under it.
 
 use std::fs::File;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -35,12 +36,17 @@ pub struct Home {
 const BOARD: &str = "board";
 /// What attribute keys and the parts of some are called where they are sealed.
 const ATTRIBUTES: &str = "attributes";
+/// The file of attribute keys.
+const KEYS: &str = "attributes.keys";
+/// What the files of waiting parts and of retrieving keys begin with.
+const PARTS: &str = "parts-";
+const RETRIEVING: &str = "retrieving-";
 
 impl Home {
     /// Opens `dir`. With `create`, an identity is made where there is none; without, that is an error. It grows from
     /// `board`, or from the board it was made with; see [`Root::open`].
     pub fn open(dir: &Path, create: bool, board: Option<&str>) -> Result<Self, Error> {
-        let is_new = ![folder::ROOT, folder::HELPER].iter().any(|root| dir.join(root).exists());
+        let is_new = !was_used(dir)?;
         if is_new && !create {
             return Err(Error::NoIdentity { path: dir.display().to_string() });
         }
@@ -56,11 +62,13 @@ impl Home {
         if let Some(board) = board.filter(|board| root.kind == Kind::Vault && *board != known) {
             folder::replace(&path, board.as_bytes())?;
         }
-        Ok(Self {
-            dir: dir.to_owned(),
-            identity: Identity::new(root.derive.clone(), "person")?,
-            rest: root.at_rest(),
-        })
+        let identity = Identity::new(root.derive.clone(), "person")?;
+        let home = Self { dir: dir.to_owned(), identity, rest: root.at_rest() };
+        let path = home.keys_path();
+        if !root.has_check() && path.exists() && home.keys(&path).is_ok() {
+            root.keep_check()?;
+        }
+        Ok(home)
     }
 
     /// How secrets are kept here.
@@ -75,7 +83,7 @@ impl Home {
 
     /// Where attribute keys are kept unless the caller names another file.
     pub fn keys_path(&self) -> PathBuf {
-        self.dir.join("attributes.keys")
+        self.dir.join(KEYS)
     }
 
     /// The attribute keys in `path`; none yet where there is no file.
@@ -164,7 +172,7 @@ impl Home {
     }
 
     fn parts_path(&self, group: &Group) -> PathBuf {
-        self.dir.join(format!("parts-{}", hex::encode(&group.fingerprint()[..16])))
+        self.dir.join(format!("{PARTS}{}", hex::encode(&group.fingerprint()[..16])))
     }
 
     /// Waits until no other process works on the keys of this home; held until dropped.
@@ -201,7 +209,7 @@ impl Home {
     pub fn only_transform_key(&self) -> Result<String, Error> {
         let entries = std::fs::read_dir(&self.dir).map_err(|e| Error::io("list", &self.dir, e))?;
         let files = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
-        let name = |file: String| Some(file.strip_prefix("retrieving-")?.strip_suffix(".key")?.to_owned());
+        let name = |file: String| Some(file.strip_prefix(RETRIEVING)?.strip_suffix(".key")?.to_owned());
         let mut names: Vec<String> = files.filter_map(name).collect();
         names.sort_unstable();
         match &names[..] {
@@ -223,8 +231,27 @@ impl Home {
 
     fn retrieving_path(&self, name: &str) -> PathBuf {
         let name: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
-        self.dir.join(format!("retrieving-{name}.key"))
+        self.dir.join(format!("{RETRIEVING}{name}.key"))
     }
+}
+
+/// Whether an identity was ever made in `dir`: its root, what is written beside that, or something it was given is there.
+/// Public keys of authorities that somebody compared are no sign of one.
+fn was_used(dir: &Path) -> Result<bool, Error> {
+    let entries = match std::fs::read_dir(dir) {
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(false),
+        entries => entries.map_err(|e| Error::io("list", dir, e))?,
+    };
+    for entry in entries {
+        let name = entry.map_err(|e| Error::io("list", dir, e))?.file_name();
+        let name = name.to_string_lossy();
+        if [folder::ROOT, folder::HELPER, folder::ROOT_CHECK, BOARD, KEYS].contains(&&*name)
+            || [PARTS, RETRIEVING].iter().any(|start| name.starts_with(start))
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// What a retrieving key is called where it is sealed: no longer than a board's label may be.
@@ -281,4 +308,44 @@ struct Parts(Vec<Vec<u8>>);
 /// The operating system's randomness, as a person's commands use it.
 pub fn entropy() -> std::sync::Arc<dyn EntropySlot> {
     Provider::software().entropy
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_home_that_lost_its_root_is_not_given_another() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join("home").join(name);
+        let home = dir.path().join("home");
+        let user = || Home::open(&home, true, None).map(|home| home.identity().user().unwrap());
+        let first = user().unwrap();
+        for (kept, other) in [
+            (folder::ROOT_CHECK, ""),
+            (BOARD, "sim"),
+            (KEYS, "TSLREST1"),
+            ("parts-00", "x"),
+            ("retrieving-00.key", "x"),
+        ] {
+            if !other.is_empty() {
+                std::fs::remove_dir_all(&home).unwrap();
+                folder::create_private(&home).unwrap();
+                folder::write_secret(&at(kept), other.as_bytes()).unwrap();
+            } else {
+                folder::remove(&at(folder::ROOT)).unwrap();
+            }
+            let error = user().unwrap_err();
+            let root = if kept == BOARD { folder::HELPER } else { folder::ROOT };
+            assert!(
+                matches!(&error, Error::StateMissing { path } if path.ends_with(root)),
+                "{kept}: {error}"
+            );
+            let left: Vec<_> = std::fs::read_dir(&home).unwrap().map(|e| e.unwrap().file_name()).collect();
+            assert_eq!(left, [kept], "nothing was made in its place");
+        }
+        std::fs::remove_dir_all(&home).unwrap();
+        folder::create_private(&home.join("known_authorities")).unwrap();
+        assert_ne!(user().unwrap(), first, "who has only compared keys is new");
+    }
 }

@@ -111,6 +111,8 @@ impl Node {
         if folder.is_new() {
             folder.complete(&genesis_bytes)?;
         }
+        // Authorities and ledger have opened under this root.
+        engines.keep_root_check()?;
         Ok(Self {
             cloud: cloud.account(),
             ledger: Arc::new(ledger),
@@ -558,9 +560,9 @@ impl Node {
         blocking(|| self.engines.status(recovery, own.collect()))
     }
 
-    /// The vault's answer to a challenge, random when absent.
-    pub fn attest(&self, challenge: Option<&str>) -> Result<Attestation, Error> {
-        let challenge = root::challenge(challenge)?;
+    /// The vault's answer to a challenge.
+    pub fn attest(&self, challenge: &str) -> Result<Attestation, Error> {
+        let challenge = root::challenge(Some(challenge))?;
         blocking(|| self.engines.attest(&challenge))
     }
 

@@ -5,12 +5,18 @@
 //! ```text
 //! vault.helper             helper data, public; whoever loses them loses the keys, so back them up
 //! root.key                 or this, mode 0600, where no board with a vault was named
+//! root.check               the first 16 bytes of derive("twinseal/v1/root-check") in hex, public
 //! virtual_board/silicon    of `board = "sim"`: this file IS the chip, and stands for what a real board keeps to itself
 //! ```
+//!
+//! A board finds any of its roots again, from the helper data of any of its enrolments. `root.check` says which one the
+//! folder was made with. It is written with the root; a folder from before there was one is opened without, and given one
+//! as soon as what is kept in it has opened under the root ([`Root::keep_check`]).
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use aws_lc_rs::constant_time;
 use serde::{Deserialize, Serialize};
 use twinseal_driver::{Board, DeriveSlot, HelperStore, Link, Options, Provider, boards, link};
 use twinseal_sim::{Silicon, SimBoard, SimLink};
@@ -27,6 +33,8 @@ use crate::folder;
 const DEFAULT_BAUD: u32 = 3_000_000;
 /// A folder has one board, whatever its port is called today; [`folder::HELPER`] is this and the store's ending.
 pub(crate) const HELPER_NAME: &str = "vault";
+const CHECK_BYTES: usize = 16;
+
 /// What keys grow from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
@@ -45,35 +53,80 @@ pub struct Root {
     pub derive: Arc<dyn DeriveSlot>,
     /// What is plugged in, with or without a vault.
     pub board: Option<Arc<Board>>,
+    dir: PathBuf,
 }
 
 impl Root {
     /// The root of `dir`, made if `is_new`: enrols `board` if it has a vault, else makes a file. `board` is `none`, `sim`,
-    /// `sim:PATH` or the path of a serial port.
+    /// `sim:PATH` or the path of a serial port. A root other than the one the folder was made with is refused.
     pub fn open(board: &str, dir: &Path, is_new: bool) -> Result<Self, Error> {
         let (helper, file) = (dir.join(folder::HELPER), dir.join(folder::ROOT));
+        let is_new = is_new && !dir.join(folder::ROOT_CHECK).exists();
+        if !is_new && !helper.exists() && !file.exists() {
+            // Said before a virtual board is given a new chip.
+            let path = if board == "none" { file } else { helper };
+            return Err(Error::StateMissing { path: path.display().to_string() });
+        }
         let board = connect(board, dir)?;
         let vault = board.clone().filter(|board| has_vault(board));
-        match (helper.exists(), file.exists(), vault) {
+        let (kind, derive): (_, Arc<dyn DeriveSlot>) = match (helper.exists(), file.exists(), vault) {
             (true, _, Some(vault)) => {
                 unlock(&vault, dir)?;
-                Ok(Self { kind: Kind::Vault, derive: vault, board })
+                (Kind::Vault, vault)
             }
-            (true, _, None) => Err(Error::BoardNeeded { path: helper.display().to_string() }),
-            (false, true, _) => Ok(Self { kind: Kind::File, derive: of_file(&file)?, board }),
-            (false, false, Some(vault)) if is_new => {
+            (true, _, None) => return Err(Error::BoardNeeded { path: helper.display().to_string() }),
+            (false, true, _) => (Kind::File, of_file(&file)?),
+            (false, false, Some(vault)) => {
                 enrol(&vault, dir)?;
-                Ok(Self { kind: Kind::Vault, derive: vault, board })
+                (Kind::Vault, vault)
             }
-            (false, false, None) if is_new => {
+            (false, false, None) => {
                 make_file(&file)?;
-                Ok(Self { kind: Kind::File, derive: of_file(&file)?, board })
+                (Kind::File, of_file(&file)?)
             }
-            (false, false, vault) => {
-                let path = if vault.is_some() { helper } else { file };
-                Err(Error::StateMissing { path: path.display().to_string() })
-            }
+        };
+        let root = Self { kind, derive, board, dir: dir.to_owned() };
+        if is_new {
+            root.keep_check()?;
         }
+        root.check()?;
+        Ok(root)
+    }
+
+    /// Whether the folder says which root it was made with.
+    pub fn has_check(&self) -> bool {
+        self.check_path().exists()
+    }
+
+    /// Writes down that this is the root the folder was made with, unless it is written. Not before that is sure: the root
+    /// was just made, or what the folder keeps has opened under it.
+    pub fn keep_check(&self) -> Result<(), Error> {
+        if self.has_check() {
+            return Ok(());
+        }
+        made_once(folder::write_secret(&self.check_path(), check_value(&*self.derive)?.as_bytes()))
+    }
+
+    /// An error if the folder was made with another root.
+    fn check(&self) -> Result<(), Error> {
+        if !self.has_check() {
+            return Ok(());
+        }
+        let path = self.check_path();
+        let kept = std::fs::read(&path).map_err(|e| Error::io("read", &path, e))?;
+        if kept.len() != 2 * CHECK_BYTES {
+            let expected = "the check value of this folder's root";
+            return Err(Error::SecretMalformed { path: path.display().to_string(), expected });
+        }
+        let found = check_value(&*self.derive)?;
+        constant_time::verify_slices_are_equal(&kept, found.as_bytes()).map_err(|_| {
+            let file = if self.kind == Kind::Vault { folder::HELPER } else { folder::ROOT };
+            Error::ForeignRoot { path: self.dir.join(file).display().to_string() }
+        })
+    }
+
+    fn check_path(&self) -> PathBuf {
+        self.dir.join(folder::ROOT_CHECK)
     }
 
     /// How secrets that do not grow from it are kept beside it.
@@ -167,13 +220,15 @@ fn virtual_board(silicon: &Path, dir: &Path) -> Result<Box<dyn Link>, Error> {
 
 /// Enrols the board, as a first start does, for an operator who must hold its pin meanwhile.
 pub fn enrol_new(board: &str, dir: &Path) -> Result<Arc<Board>, Error> {
-    let (helper, file) = (dir.join(folder::HELPER), dir.join(folder::ROOT));
-    if let Some(path) = [helper.clone(), file, dir.join(folder::GENESIS)].into_iter().find(|p| p.exists()) {
+    let used = [folder::HELPER, folder::ROOT, folder::ROOT_CHECK, folder::GENESIS].map(|file| dir.join(file));
+    if let Some(path) = used.into_iter().find(|path| path.exists()) {
         return Err(Error::Enrolled { path: path.display().to_string() });
     }
     let board = connect(board, dir)?.filter(|board| has_vault(board)).ok_or(Error::NoVault)?;
     folder::create_private(dir)?;
     enrol(&board, dir)?;
+    let (derive, plugged) = (board.clone(), Some(board.clone()));
+    Root { kind: Kind::Vault, derive, board: plugged, dir: dir.to_owned() }.keep_check()?;
     Ok(board)
 }
 
@@ -196,6 +251,11 @@ fn unlock(board: &Board, dir: &Path) -> Result<(), Error> {
 fn enrol(board: &Board, dir: &Path) -> Result<(), Error> {
     let helper = board.enrol()?;
     Ok(HelperStore::new(dir).save(HELPER_NAME, &helper)?)
+}
+
+/// What tells the root behind `derive` from any other, and nothing else about it.
+pub(crate) fn check_value(derive: &dyn DeriveSlot) -> Result<String, Error> {
+    Ok(hex::encode(&derive.derive(b"twinseal/v1/root-check")?[..CHECK_BYTES]))
 }
 
 /// The answer of `board`'s open vault to `challenge`.

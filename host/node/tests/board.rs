@@ -3,6 +3,8 @@
 
 mod common;
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -54,6 +56,7 @@ fn a_node_on_a_board_keeps_helper_data_and_no_root() {
         "ledger.redb",
         "objects",
         "reader.token",
+        "root.check",
         "transform-keys",
         "vault.helper",
         "virtual_board",
@@ -81,7 +84,8 @@ fn a_node_on_a_board_keeps_helper_data_and_no_root() {
     let (challenge, mac) = (first["challenge"].as_str().unwrap(), first["mac"].as_str().unwrap());
     assert_eq!((challenge.len(), mac.len()), (64, 64));
     assert_eq!(first["matches"], Value::Null, "nothing to compare it with");
-    let compare = ["--json", "board", "attest", "--challenge", challenge, "--mac"];
+    let build_id = first["build_id"].as_str().unwrap();
+    let compare = ["--json", "board", "attest", "--challenge", challenge, "--build-id", build_id, "--mac"];
     for (mac, matches, status) in
         [(mac, true, 0), (&mac.to_uppercase(), true, 0), (&"0".repeat(64), false, 1)]
     {
@@ -223,7 +227,7 @@ fn a_persons_identity_grows_in_a_board_too() {
     let made = twinseal(&["--home", utf8(&home), "identity", "--board", "sim"]);
     assert!(made.status.success(), "{}", text(&made));
     assert_eq!(user(), serde_json::from_slice::<Value>(&made.stdout).unwrap());
-    assert_eq!(files(&home), ["board", "vault.helper", "virtual_board"]);
+    assert_eq!(files(&home), ["board", "root.check", "vault.helper", "virtual_board"]);
 
     let keys = daemon.reader(&home, &["physician@hospital"]);
     assert!(std::fs::read(&keys).unwrap().starts_with(b"TSLREST1"), "sealed under the board");
@@ -231,6 +235,11 @@ fn a_persons_identity_grows_in_a_board_too() {
     assert_eq!(listed[0]["attribute"], "physician@hospital");
     let named = daemon.json(&["--home", utf8(&home), "attributes", "list", "--keys", utf8(&keys)]);
     assert_eq!(named, listed);
+    // A home from before there was a check value is given one: the keys in it have opened.
+    let check = std::fs::read(home.join("root.check")).unwrap();
+    std::fs::remove_file(home.join("root.check")).unwrap();
+    assert_eq!(daemon.json(&["--home", utf8(&home), "attributes", "list"]), listed);
+    assert_eq!(std::fs::read(home.join("root.check")).unwrap(), check);
     let name =
         daemon.json(&["--home", utf8(&home), "outsource"])["transform_key"].as_str().unwrap().to_owned();
     let retrieving = std::fs::read(home.join(format!("retrieving-{name}.key"))).unwrap();
@@ -255,4 +264,148 @@ fn a_persons_identity_grows_in_a_board_too() {
     std::fs::set_permissions(&silicon, std::fs::Permissions::from_mode(0o600)).unwrap();
     assert_eq!(code(&twinseal(&["--home", utf8(&home), "identity"])), "TSL-NOD-060");
     assert_eq!(code(&twinseal(&["--home", utf8(&home), "identity", "--board", "none"])), "TSL-NOD-059");
+}
+
+/// A daemon without a board: whatever it is asked, it gives `answer`. Its address.
+fn replaying(answer: &Value) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let body = answer.to_string();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (mut stream, mut asked, mut piece) = (stream.unwrap(), Vec::new(), [0; 1024]);
+            while !asked.ends_with(b"}") {
+                let len = stream.read(&mut piece).unwrap();
+                asked.extend_from_slice(&piece[..len]);
+            }
+            let (kind, length) = ("content-type: application/json", body.len());
+            let head = format!("HTTP/1.1 200 OK\r\n{kind}\r\ncontent-length: {length}\r\nconnection: close");
+            write!(stream, "{head}\r\n\r\n{body}").unwrap();
+        }
+    });
+    url
+}
+
+#[test]
+fn an_old_answer_is_not_taken_for_a_board() {
+    let dir = tempfile::tempdir().unwrap();
+    let token = dir.path().join("token");
+    std::fs::write(&token, "0".repeat(64)).unwrap();
+    let (seen, fresh) = ("5a".repeat(32), "5b".repeat(32));
+    let (mac, build_id) = ("c3".repeat(32), "6a9185b8");
+    let url = replaying(&serde_json::json!({
+        "board": "hx8k", "build_id": build_id, "challenge": seen, "mac": mac
+    }));
+    let attest = |arguments: &[&str]| {
+        let to = ["--url", &url, "--token-file", utf8(&token), "board", "attest"];
+        twinseal(&[&to[..], arguments].concat())
+    };
+    // It has seen one pair, and repeats that.
+    for asked in
+        [&[][..], &["--challenge", &fresh], &["--challenge", &fresh, "--mac", &mac, "--build-id", build_id]]
+    {
+        let refused = attest(asked);
+        assert_eq!(code(&refused), "TSL-NOD-066", "{asked:?}");
+        assert!(text(&refused).contains("another challenge"), "{}", text(&refused));
+    }
+    let other_end = format!("{}4", &mac[..63]);
+    for (mac, build_id, matches) in
+        [(&other_end, build_id, false), (&mac, "6a9185b9", false), (&mac, build_id, true)]
+    {
+        let output = attest(&["--challenge", &seen, "--mac", mac, "--build-id", build_id]);
+        let verdict: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(verdict["matches"], matches, "{mac} of {build_id}");
+        assert_eq!(output.status.code(), Some(i32::from(!matches)));
+    }
+    for half in [&["--mac", &*mac][..], &["--mac", &mac, "--challenge", &seen], &["--build-id", build_id]] {
+        assert_eq!(attest(half).status.code(), Some(2), "{half:?}");
+    }
+    let asked = ["--url", &url, "--token-file", utf8(&token), "board", "attest", "--challenge", &seen];
+    let said = Command::new(env!("CARGO_BIN_EXE_twinseal")).args(asked).output().unwrap();
+    assert!(text(&said).contains("shows nothing yet"), "{}", text(&said));
+    let compared = ["--mac", &mac, "--build-id", build_id];
+    let said = Command::new(env!("CARGO_BIN_EXE_twinseal")).args(asked).args(compared).output().unwrap();
+    assert!(
+        text(&said).contains("unless this daemon has seen the answer"),
+        "a pair is good once: {}",
+        text(&said)
+    );
+}
+
+#[test]
+fn helper_data_of_another_enrolment_are_named_and_not_used() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let chip = format!("sim:{}", utf8(&at("chip")));
+    let other = at("other");
+    assert!(twinseal(&["board", "enrol", "--data-dir", utf8(&other), "--board", &chip]).status.success());
+    let swap = |folder: &Path| {
+        let aside = at("aside");
+        std::fs::rename(folder.join("vault.helper"), &aside).unwrap();
+        std::fs::rename(other.join("vault.helper"), folder.join("vault.helper")).unwrap();
+        std::fs::rename(&aside, other.join("vault.helper")).unwrap();
+    };
+
+    let home = at("lin");
+    let identity = |arguments: &[&str]| twinseal(&[&["--home", utf8(&home), "identity"], arguments].concat());
+    let made = identity(&["--board", &chip]);
+    assert!(made.status.success(), "{}", text(&made));
+    swap(&home);
+    let refused = identity(&[]);
+    assert_eq!(code(&refused), "TSL-NOD-065");
+    assert!(text(&refused).contains(utf8(&home.join("vault.helper"))), "{}", text(&refused));
+    swap(&home);
+    assert_eq!(identity(&[]).stdout, made.stdout);
+    std::fs::write(home.join("root.check"), "damaged").unwrap();
+    assert_eq!(code(&identity(&[])), "TSL-NOD-017");
+    // Without it the home opens, but nothing in it says that this is its root.
+    std::fs::remove_file(home.join("root.check")).unwrap();
+    assert_eq!(identity(&[]).stdout, made.stdout);
+    assert!(!home.join("root.check").exists());
+
+    let node = at("node");
+    let starts = || {
+        let daemon = Daemon::start_with(&node, &["--board", &chip]);
+        assert_eq!(daemon.json(&["board", "status"])["root"], "vault");
+        daemon.terminate() == Some(0)
+    };
+    assert!(starts());
+    let check = std::fs::read(node.join("root.check")).unwrap();
+    swap(&node);
+    let said = no_start(&node, &chip);
+    let names_it = said.contains(utf8(&node.join("vault.helper"))) && said.contains("docs/recovery.md");
+    assert!(said.contains("TSL-NOD-065") && names_it && !said.contains("authorities"), "{said}");
+    let authorities = node.join("authorities");
+    let list = ["authority", "--dir", utf8(&authorities), "--board", &chip, "list", "hospital"];
+    assert_eq!(code(&twinseal(&list)), "TSL-NOD-065");
+    // A folder from before is not given the check value of a root under which nothing in it opens.
+    std::fs::remove_file(node.join("root.check")).unwrap();
+    assert!(no_start(&node, &chip).contains("TSL-NOD-017"));
+    assert!(!node.join("root.check").exists());
+    swap(&node);
+    assert!(starts());
+    assert_eq!(std::fs::read(node.join("root.check")).unwrap(), check);
+}
+
+#[test]
+fn a_home_that_lost_its_helper_data_is_not_enrolled_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = dir.path().join("lin");
+    let identity = |arguments: &[&str]| twinseal(&[&["--home", utf8(&home), "identity"], arguments].concat());
+    assert!(identity(&["--board", "sim"]).status.success());
+    let aside = dir.path().join("aside");
+    std::fs::rename(home.join("vault.helper"), &aside).unwrap();
+    let refused = identity(&[]);
+    assert_eq!(code(&refused), "TSL-NOD-027");
+    assert!(text(&refused).contains(utf8(&home.join("vault.helper"))), "{}", text(&refused));
+    assert_eq!(code(&identity(&["--board", "sim"])), "TSL-NOD-027");
+    assert_eq!(files(&home), ["board", "root.check", "virtual_board"]);
+    // The chip of the virtual board is gone too.
+    std::fs::remove_dir_all(home.join("virtual_board")).unwrap();
+    assert_eq!(code(&identity(&[])), "TSL-NOD-027");
+    std::fs::remove_file(home.join("root.check")).unwrap();
+    assert_eq!(code(&identity(&[])), "TSL-NOD-027");
+    assert_eq!(files(&home), ["board"], "neither a chip nor a root is made in its place");
+    std::fs::rename(&aside, home.join("vault.helper")).unwrap();
+    assert_eq!(code(&identity(&[])), "TSL-NOD-061");
 }

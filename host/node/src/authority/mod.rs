@@ -33,7 +33,7 @@ use twinseal_abe::{self as abe, Claim};
 use utoipa::ToSchema;
 
 use crate::Error;
-use crate::at_rest::{self, AtRest};
+use crate::at_rest::AtRest;
 use crate::entropy::Rng;
 use crate::folder;
 use request::Request;
@@ -358,9 +358,6 @@ impl Authority {
             || matches!(&issuer, Issuer::Member { share, group } if share.group() != group.fingerprint())
         {
             return Err(damaged(&path, expected));
-        }
-        if rest.is_sealed() && !at_rest::is_sealed(&path)? {
-            rest.replace(&what, &path, &secret)?;
         }
         // A rotation that was cut off after the new generation was complete.
         for old in 1..generation {

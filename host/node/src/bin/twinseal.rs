@@ -11,10 +11,10 @@ use serde_json::json;
 use twinseal_abe::{AuthorityId, Claim, Policy, PublicKey};
 use twinseal_ledger::{Clock, SystemClock};
 use twinseal_node::answers::{
-    Attestation, BoardStatus, Evidence, LeaseReport, Method, PredictReport, PutReport, RecordSummary,
+    BoardStatus, Evidence, Expected, LeaseReport, Method, PredictReport, PutReport, RecordSummary,
     RecoverySummary, Verdict,
 };
-use twinseal_node::api::{Approval, AuthorityRequest, Challenge, LeaseRequest, RewrapRequest};
+use twinseal_node::api::{Approval, AuthorityRequest, LeaseRequest, RewrapRequest};
 use twinseal_node::at_rest::{self, AtRest};
 use twinseal_node::authority::ceremony::Terms;
 use twinseal_node::authority::request::Request;
@@ -275,6 +275,9 @@ enum BoardCommand {
     Status,
     /// Enrol a board before the first start of a daemon: makes vault.helper in its data folder. Hold the board's enrolment pin, if
     /// it has one, until this returns.
+    ///
+    /// Enrol at room temperature (about 25 C) and at the board's usual supply, after it has been powered for ten minutes: the
+    /// figures of how seldom a board fails to find its keys again hold for boards that were enrolled so.
     Enrol {
         /// The daemon's data folder, not used before.
         #[arg(long)]
@@ -283,14 +286,22 @@ enum BoardCommand {
         #[arg(long)]
         board: String,
     },
-    /// Have the daemon's vault answer a challenge. Only the same board can check an answer, by giving it again: --mac.
+    /// Have the daemon's vault answer a challenge, and compare the answer with the one from before.
+    ///
+    /// Collect answers while you trust the host of the board, each to a challenge of its own, and keep them where that host
+    /// does not see them. An answer that comes again shows that the root of the board is there. Each is good once: a daemon
+    /// that has seen a challenge before can repeat the answer without any board. It does not show which gateware is running,
+    /// only what it calls itself.
     Attest {
-        /// 64 hex digits; random when absent.
+        /// 64 hex digits; drawn here when absent.
         #[arg(long)]
         challenge: Option<String>,
         /// The answer from before, 64 hex digits; status 1 unless it comes again.
-        #[arg(long, requires = "challenge", value_parser = mac)]
+        #[arg(long, requires_all = ["challenge", "build_id"], value_parser = mac)]
         mac: Option<[u8; 32]>,
+        /// The build id from before, 8 hex digits; status 1 unless it comes again.
+        #[arg(long, requires = "mac", value_parser = build_id)]
+        build_id: Option<u32>,
     },
 }
 
@@ -667,6 +678,14 @@ fn mac(text: &str) -> Result<[u8; 32], String> {
         .map_err(|_| "an answer is 64 hex digits, as `twinseal board attest` printed them".into())
 }
 
+/// A build id as a person types it.
+fn build_id(text: &str) -> Result<u32, String> {
+    let mut bytes = [0; 4];
+    hex::decode_to_slice(text, &mut bytes)
+        .map(|()| u32::from_be_bytes(bytes))
+        .map_err(|_| "a build id is 8 hex digits, as `twinseal board attest` printed them".into())
+}
+
 fn board(command: BoardCommand, url: &str, token_file: &Path, json: bool) -> Result<bool, Error> {
     match command {
         BoardCommand::List => {
@@ -690,11 +709,10 @@ fn board(command: BoardCommand, url: &str, token_file: &Path, json: bool) -> Res
                 )
             })
         }
-        BoardCommand::Attest { challenge, mac } => {
-            let client = client(url, token_file)?;
-            let answer: Attestation =
-                client.json(&post_json(&client, "/v1/board/attest", &Challenge { challenge })?)?;
-            let verdict = Verdict::new(answer, mac);
+        BoardCommand::Attest { challenge, mac, build_id } => {
+            let challenge = root::challenge(challenge.as_deref())?;
+            let expected = mac.zip(build_id).map(|(mac, build_id)| Expected { mac, build_id });
+            let verdict = Verdict::new(client(url, token_file)?.attest(&challenge)?, expected);
             show(json, &verdict, || verdict.to_string())?;
             Ok(verdict.matches != Some(false))
         }
