@@ -5,7 +5,7 @@
 //! supply and age; noise. The parameters, each with its origin, are in `silicon.toml`. A chip is a function of a 32-byte
 //! seed, a power-up is a function of chip and number.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::rng::Rng;
@@ -24,7 +24,7 @@ pub const CORNERS: [Condition; 4] = [
 ];
 
 /// Temperature, supply and age of a chip.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Condition {
     /// Junction temperature, degrees Celsius.
     pub celsius: f64,

@@ -1,5 +1,7 @@
-//! How often a chip does not find its root again: many virtual chips, each enrolled at room and read once under a
-//! condition. The same readings give the counted failures and, through [`super::density`], the computed ones.
+//! How often a chip does not find its root again: many virtual chips, each enrolled under one condition and read once under
+//! another. The same readings give the counted failures and, through [`super::density`], the computed ones.
+
+use std::ops::Range;
 
 use serde::Serialize;
 
@@ -7,7 +9,7 @@ use super::density::{self, Density};
 use super::health;
 use super::samples::Samples;
 use crate::reading::{Differences, ENROLMENT_SAMPLES, Fault, RECONSTRUCTION_SAMPLES, SoftResponse};
-use crate::silicon::{Condition, Foundry, ROOM};
+use crate::silicon::{CORNERS, Condition, Foundry};
 use crate::{Error, PAIRS, RINGS, polar};
 
 /// Clock of the simulated board.
@@ -74,42 +76,78 @@ fn reconstruct(soft: &SoftResponse, enrolled: &[bool; 2 * PAIRS]) -> [bool; 2 * 
     polar::decode(soft, &polar::syndrome(enrolled))
 }
 
-/// Enrols `chips` virtual chips from number `first` at room, reads each once at `condition`, on all processors.
+/// Enrols the virtual chips of these numbers at `enrolled`, reads each once at `read`.
 pub fn of_virtual_chips(
     foundry: &Foundry,
     seed: u64,
-    first: u64,
-    chips: u64,
-    condition: &Condition,
+    chips: Range<u64>,
+    enrolled: &Condition,
+    read: &Condition,
     what: String,
 ) -> Result<KeyFailure, Error> {
+    Ok(summary(trials(foundry, seed, chips, enrolled, read)?, what))
+}
+
+/// The corner where chips enrolled at `enrolled` read most bits wrong, and how often they fail there.
+pub fn at_worst_corner(
+    foundry: &Foundry,
+    seed: u64,
+    chips: Range<u64>,
+    enrolled: &Condition,
+) -> Result<(Condition, KeyFailure), Error> {
+    let mut worst = (CORNERS[0], Vec::new(), 0);
+    for corner in CORNERS {
+        let trials = trials(foundry, seed, chips.clone(), enrolled, &corner)?;
+        let wrong = trials.iter().map(|t| t.wrong[0] + t.wrong[1]).sum::<u32>();
+        if wrong >= worst.2 {
+            worst = (corner, trials, wrong);
+        }
+    }
+    let (corner, trials, _) = worst;
+    Ok((corner, summary(trials, String::new())))
+}
+
+/// On all processors.
+fn trials(
+    foundry: &Foundry,
+    seed: u64,
+    chips: Range<u64>,
+    enrolled: &Condition,
+    read: &Condition,
+) -> Result<Vec<Trial>, Error> {
     let one = |number: u64| -> Result<Trial, Error> {
         let chip = foundry.numbered(seed, number);
-        let fault = |fault: Fault| Error::Fault { chip: number, fault };
-        let read = |condition, power_up, samples| {
-            Differences::read(&mut chip.power_up(condition, power_up), CLOCK_HZ, samples).map_err(fault)
+        let sums = |at, power_up, samples| {
+            Differences::read(&mut chip.power_up(at, power_up), CLOCK_HZ, samples)
+                .map_err(|fault: Fault| Error::Fault { chip: number, fault })
         };
-        let enrolled = read(&ROOM, 0, ENROLMENT_SAMPLES)?;
-        let mut trial = Trial::new(&enrolled, &read(condition, 1, RECONSTRUCTION_SAMPLES)?);
+        let enrolment = sums(enrolled, 0, ENROLMENT_SAMPLES)?;
+        let mut trial = Trial::new(&enrolment, &sums(read, 1, RECONSTRUCTION_SAMPLES)?);
         trial.spread = chip.ring_spread() as f32;
         Ok(trial)
     };
+    in_parallel(chips, one).into_iter().collect()
+}
+
+/// `one` of every number, in their order, on all processors.
+pub(super) fn in_parallel<T: Send>(numbers: Range<u64>, one: impl Fn(u64) -> T + Sync) -> Vec<T> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from) as u64;
-    let trials = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads)
-            .map(|t| {
-                let numbers = (first + t..first + chips).step_by(threads as usize);
-                scope.spawn(move || numbers.map(one).collect::<Result<Vec<_>, _>>())
+    let share = (numbers.end - numbers.start).div_ceil(threads).max(1);
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = numbers
+            .clone()
+            .step_by(share as usize)
+            .map(|first| {
+                let one = &one;
+                scope.spawn(move || (first..numbers.end.min(first + share)).map(one).collect::<Vec<_>>())
             })
             .collect();
-        let mut all = Vec::new();
-        for worker in workers {
+        workers
+            .into_iter()
             // A worker that panics is a bug here: let it be seen.
-            all.extend(worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
-        }
-        Ok(all)
-    })?;
-    Ok(summary(trials, what))
+            .flat_map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
+    })
 }
 
 /// Enrols every measured chip with its first samples and reads it with those after, in groups. The reason
@@ -144,21 +182,19 @@ pub fn of_samples(samples: &Samples, what: String) -> Result<KeyFailure, String>
 fn summary(mut trials: Vec<Trial>, what: String) -> KeyFailure {
     trials.sort_by(|a, b| a.spread.total_cmp(&b.spread));
     let n = trials.len();
-    let groups: Vec<f64> = trials
-        .chunks(n.div_ceil(GROUPS).max(1))
-        .map(|group| {
-            let mut densities = [Density::default(), Density::default()];
-            for (kind, density) in densities.iter_mut().enumerate() {
-                for trial in group {
-                    for (at, count) in trial.levels[kind].iter().enumerate() {
-                        density.add(at as i8 - 31, f64::from(*count));
-                    }
+    let groups: Vec<&[Trial]> = trials.chunks(n.div_ceil(GROUPS).max(1)).collect();
+    let groups = in_parallel(0..groups.len() as u64, |group| {
+        let mut densities = [Density::default(), Density::default()];
+        for (kind, density) in densities.iter_mut().enumerate() {
+            for trial in groups[group as usize] {
+                for (at, count) in trial.levels[kind].iter().enumerate() {
+                    density.add(at as i8 - 31, f64::from(*count));
                 }
-                density.normalise();
             }
-            density::failure(&densities)
-        })
-        .collect();
+            density.normalise();
+        }
+        density::failure(&densities)
+    });
     let failures = trials.iter().filter(|t| t.failed).count() as u64;
     let error = |kind: usize| {
         trials.iter().map(|t| f64::from(t.wrong[kind])).sum::<f64>() / (n.max(1) * PAIRS) as f64

@@ -3,11 +3,13 @@
 
 use std::fmt::{self, Write as _};
 use std::io::Read as _;
+use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 pub mod density;
+pub mod dependence;
 pub mod failure;
 pub mod health;
 pub mod layout;
@@ -19,8 +21,9 @@ pub mod samples;
 pub mod sp800_90b;
 
 use crate::reading::{self, window_clocks};
-use crate::silicon::{CORNERS, Condition, Device, Foundry, NOMINAL_VOLTS, ROOM, Silicon};
+use crate::silicon::{Condition, Device, Foundry, NOMINAL_VOLTS, ROOM, Silicon};
 use crate::{Error, PAIRS, RINGS, RINGS_PER_ROW, entropy};
+use dependence::Dependence;
 use failure::KeyFailure;
 use health::Health;
 use promise::{Check, Outcome, Verdict};
@@ -59,6 +62,13 @@ const MAX_CHIPS_PER_CONDITION: u64 = 400;
 const CELSIUS: [f64; 6] = [0.0, 10.0, 25.0, 40.0, 55.0, 70.0];
 const VOLTS: [f64; 3] = [1.14, NOMINAL_VOLTS, 1.26];
 const YEARS: [f64; 2] = [0.0, 10.0];
+/// Where a board may have been enrolled.
+const ENROLMENT_CELSIUS: [f64; 6] = [0.0, 15.0, 25.0, 35.0, 50.0, 70.0];
+const ENROLMENT_VOLTS: [f64; 5] = [1.14, 1.188, NOMINAL_VOLTS, 1.212, 1.26];
+/// Where it must have been enrolled for the promised key failure: room and some warming, the supply to one per cent.
+pub const PROMISED_CELSIUS: RangeInclusive<f64> = 15.0..=50.0;
+/// The supply at an enrolment for which the key failure is promised.
+pub const PROMISED_VOLTS: RangeInclusive<f64> = 1.188..=1.212;
 
 /// What is evaluated.
 #[derive(Clone, Debug)]
@@ -73,6 +83,8 @@ pub enum Source {
         device: Device,
         /// A file like `silicon.toml`; the project's own when `None`.
         silicon: Option<PathBuf>,
+        /// Where they are enrolled; everywhere when `None`.
+        enrolled: Option<Condition>,
     },
     /// A folder of measured frequencies.
     Folder(PathBuf),
@@ -96,10 +108,14 @@ pub struct Report {
     pub health: Health,
     /// Counted over the population at room, or as measured.
     pub population: Population,
+    /// Whether the pairs of a chip depend on each other; the root's entropy in `population` is that of pairs that do not.
+    pub dependence: Dependence,
     /// What the root's entropy in `population` must not be taken for.
     pub entropy_reservations: Vec<String>,
-    /// Bit error over temperature, supply and age; empty for measured chips.
+    /// Bit error over temperature, supply and age, of chips enrolled under one condition; empty for measured chips.
     pub conditions: Vec<BitErrorAt>,
+    /// Key failure at the worst corner, for every condition a chip may have been enrolled under; empty for measured chips.
+    pub enrolments: Vec<EnrolledAt>,
     /// Reconstructions; empty when the measurements are too few.
     pub key_failure: Vec<KeyFailure>,
     /// SP 800-90B's estimators, where there are bits enough.
@@ -140,7 +156,24 @@ pub struct BitErrorAt {
     pub key_failure: f64,
 }
 
-/// Evaluates. Takes under a minute for 100,000 reconstructions on two processors.
+/// Key failure of chips that were enrolled under one condition, at the corner that is worst for them.
+#[derive(Clone, Debug, Serialize)]
+pub struct EnrolledAt {
+    /// Junction temperature and supply at enrolment.
+    pub enrolled: Condition,
+    /// Whether the design promises a key failure here, or this one was asked for.
+    pub promised: bool,
+    /// Where most bits are read wrong.
+    pub worst: Condition,
+    /// Share of sign bits that differ there from enrolment.
+    pub sign: f64,
+    /// Share of size bits that differ there from enrolment.
+    pub size: f64,
+    /// Computed probability that a reconstruction fails there, see [`KeyFailure::computed`].
+    pub key_failure: f64,
+}
+
+/// Evaluates. Takes some one and a half minutes for 100,000 reconstructions on two processors.
 pub fn run(options: &Options) -> Result<Report, Error> {
     let range = |option, given: u64, least, most| {
         if (least..=most).contains(&given) {
@@ -162,26 +195,31 @@ pub fn run(options: &Options) -> Result<Report, Error> {
                 failure::of_samples(&samples, "as measured".into())
             };
             let key = key.map(|key| vec![key]);
-            Ok(report(source, &samples, health, Vec::new(), key, None, Vec::new()))
+            Ok(report(source, &samples, health, key, None))
         }
-        Source::Virtual { chips, seed, device, silicon } => {
+        Source::Virtual { chips, seed, device, silicon, enrolled } => {
             range("--chips", *chips as u64, 2, MAX_CHIPS as u64)?;
             let (silicon, assumed) = load(silicon.as_deref())?;
             let foundry = Foundry::new(silicon.clone(), *device);
             let samples = Samples::of_virtual_chips(&foundry, *seed, *chips, VIRTUAL_SAMPLES, &ROOM);
-            let conditions = conditions(&foundry, *seed, MAX_CHIPS_PER_CONDITION.min(*chips as u64))?;
-            let worst = worst_corner(&conditions);
+            let some = 0..MAX_CHIPS_PER_CONDITION.min(*chips as u64);
+            let at = enrolled.unwrap_or(ROOM);
+            let conditions = conditions(&foundry, *seed, some.clone(), &at)?;
+            let enrolments = enrolments(&foundry, *seed, some, *enrolled)?;
+            let hardest = hardest_promised(&enrolments);
             // Chips that the population above does not have.
             let first = *chips as u64;
-            let fresh = |foundry: &Foundry, n: u64, at: &Condition, what: &str| {
-                failure::of_virtual_chips(foundry, *seed, first, n, at, format!("{what}{}", place(at)))
+            let fresh = |foundry: &Foundry, n: u64, from: &Condition, to: &Condition, what: &str| {
+                let what = format!("{what}{} to {}", place(from), place_and_age(to));
+                failure::of_virtual_chips(foundry, *seed, first..first + n, from, to, what)
             };
             let tenth = options.reconstructions / 10;
             let stressed = Foundry::new(silicon.with_drift(STRESS), *device);
-            let drift = fresh(&stressed, 2 * tenth, &worst, &format!("drift x {STRESS}, "))?;
+            let (from, to) = (&hardest.enrolled, &hardest.worst);
+            let drift = fresh(&stressed, 2 * tenth, from, to, &format!("drift x {STRESS}, "))?;
             let key = vec![
-                fresh(&foundry, tenth, &ROOM, "")?,
-                fresh(&foundry, options.reconstructions, &worst, "worst corner, ")?,
+                fresh(&foundry, tenth, &at, &at, "")?,
+                fresh(&foundry, options.reconstructions, from, to, "worst, ")?,
                 KeyFailure { promised: false, ..drift },
             ];
             let raw = raw_bits(&foundry, *seed);
@@ -189,9 +227,19 @@ pub fn run(options: &Options) -> Result<Report, Error> {
                 format!("{chips} virtual chips of seed {seed} on {device:?}, {VIRTUAL_SAMPLES} samples");
             let health = Health::of(&samples);
             let samples = health.sound_of(samples);
-            Ok(report(source, &samples, health, conditions, Ok(key), Some(&raw), assumed))
+            let simulated = Simulated { conditions, enrolments, raw, assumed };
+            Ok(report(source, &samples, health, Ok(key), Some(simulated)))
         }
     }
+}
+
+/// What only virtual chips have.
+#[derive(Default)]
+struct Simulated {
+    conditions: Vec<BitErrorAt>,
+    enrolments: Vec<EnrolledAt>,
+    raw: Vec<bool>,
+    assumed: Vec<String>,
 }
 
 fn load(path: Option<&Path>) -> Result<(Silicon, Vec<String>), Error> {
@@ -219,23 +267,31 @@ fn report(
     source: String,
     samples: &Samples,
     health: Health,
-    conditions: Vec<BitErrorAt>,
     key_failure: Result<Vec<KeyFailure>, String>,
-    raw: Option<&[bool]>,
-    assumed: Vec<String>,
+    simulated: Option<Simulated>,
 ) -> Report {
+    let measured = simulated.is_none();
+    let Simulated { conditions, enrolments, raw, assumed } = simulated.unwrap_or_default();
     let population = quality::population(samples);
-    let estimates = estimates(samples, raw.unwrap_or_default());
-    let mut checks = vec![Check::of_health(&health), Check::of_entropy(&population, &health)];
+    let dependence = Dependence::of(samples);
+    let estimates = estimates(samples, &raw);
+    let mut checks = vec![
+        Check::of_health(&health),
+        Check::of_dependence(&dependence),
+        Check::of_entropy(&population, &health, &dependence),
+    ];
     checks.extend(Check::of_key_failure(&key_failure));
-    checks.push(Check::of_raw_bits(&estimates, raw.is_none()));
+    checks.push(Check::of_corners(&enrolments));
+    checks.push(Check::of_raw_bits(&estimates, measured));
     let verdict = Verdict::of(&checks);
     Report {
         source,
-        entropy_reservations: promise::reservations(&population, &health),
+        entropy_reservations: promise::reservations(&population, &health, &dependence),
         health,
         population,
+        dependence,
         conditions,
+        enrolments,
         key_failure: key_failure.unwrap_or_default(),
         estimates,
         assumed,
@@ -274,13 +330,19 @@ fn estimates(samples: &Samples, raw: &[bool]) -> Vec<Estimated> {
     .collect()
 }
 
-fn conditions(foundry: &Foundry, seed: u64, chips: u64) -> Result<Vec<BitErrorAt>, Error> {
+fn conditions(
+    foundry: &Foundry,
+    seed: u64,
+    chips: Range<u64>,
+    enrolled: &Condition,
+) -> Result<Vec<BitErrorAt>, Error> {
     let mut out = Vec::new();
     for years in YEARS {
         for volts in VOLTS {
             for celsius in CELSIUS {
                 let at = Condition { celsius, volts, years };
-                let k = failure::of_virtual_chips(foundry, seed, 0, chips, &at, String::new())?;
+                let k =
+                    failure::of_virtual_chips(foundry, seed, chips.clone(), enrolled, &at, String::new())?;
                 out.push(BitErrorAt {
                     celsius,
                     volts,
@@ -295,13 +357,40 @@ fn conditions(foundry: &Foundry, seed: u64, chips: u64) -> Result<Vec<BitErrorAt
     Ok(out)
 }
 
-/// The corner with the most wrong bits.
-fn worst_corner(conditions: &[BitErrorAt]) -> Condition {
-    let wrong = |c: &Condition| {
-        let here = |b: &&BitErrorAt| (b.celsius, b.volts, b.years) == (c.celsius, c.volts, c.years);
-        conditions.iter().find(here).map_or(0.0, |b| b.sign + b.size)
+/// Of the one condition chips are enrolled under, or of a grid of them.
+fn enrolments(
+    foundry: &Foundry,
+    seed: u64,
+    chips: Range<u64>,
+    only: Option<Condition>,
+) -> Result<Vec<EnrolledAt>, Error> {
+    let everywhere = ENROLMENT_VOLTS.into_iter().flat_map(|volts| {
+        ENROLMENT_CELSIUS.into_iter().map(move |celsius| Condition { celsius, volts, years: 0.0 })
+    });
+    only.map_or_else(|| everywhere.collect(), |only| vec![only])
+        .into_iter()
+        .map(|enrolled| {
+            let (worst, k) = failure::at_worst_corner(foundry, seed, chips.clone(), &enrolled)?;
+            Ok(EnrolledAt {
+                enrolled,
+                promised: only.is_some()
+                    || PROMISED_CELSIUS.contains(&enrolled.celsius)
+                        && PROMISED_VOLTS.contains(&enrolled.volts),
+                worst,
+                sign: k.sign_bit_error,
+                size: k.size_bit_error,
+                key_failure: k.computed,
+            })
+        })
+        .collect()
+}
+
+/// Where the promise is hardest to keep.
+fn hardest_promised(enrolments: &[EnrolledAt]) -> &EnrolledAt {
+    let harder = |a: &&EnrolledAt, b: &&EnrolledAt| {
+        a.promised.cmp(&b.promised).then(a.key_failure.total_cmp(&b.key_failure))
     };
-    CORNERS.into_iter().fold(CORNERS[0], |worst, c| if wrong(&c) > wrong(&worst) { c } else { worst })
+    enrolments.iter().max_by(harder).unwrap_or(&enrolments[0])
 }
 
 fn raw_bits(foundry: &Foundry, seed: u64) -> Vec<bool> {
@@ -324,13 +413,32 @@ fn shown(failure: f64) -> f64 {
 }
 
 fn place(at: &Condition) -> String {
-    format!("{} C, {:.2} V, {} years", at.celsius, at.volts, at.years)
+    format!("{} C {} V", at.celsius, volts(at.volts))
+}
+
+fn place_and_age(at: &Condition) -> String {
+    format!("{} {} y", place(at), at.years)
+}
+
+/// To two places, to more where it has more.
+fn volts(volts: f64) -> String {
+    let two = format!("{volts:.2}");
+    let all = volts.to_string();
+    if all.len() > two.len() { all } else { two }
 }
 
 impl Report {
     /// Whether everything that is promised was checked and holds.
     pub fn passed(&self) -> bool {
         self.verdict == Verdict::Shown
+    }
+
+    /// Where the chips of `conditions` were enrolled.
+    fn enrolled_at(&self) -> String {
+        place(&match self.enrolments.as_slice() {
+            [only] => only.enrolled,
+            _ => ROOM,
+        })
     }
 
     /// Writes the plots into `folder`, which is made if need be, and gives their paths.
@@ -398,7 +506,7 @@ impl Report {
                 series
             };
             let errors = plot::Chart {
-                title: "Wrong sign bits at reconstruction; enrolled at 25 C, 1.20 V".into(),
+                title: format!("Wrong sign bits at reconstruction; enrolled at {}", self.enrolled_at()),
                 x: "junction temperature, C".into(),
                 y: "wrong sign bits, %".into(),
                 log_y: false,
@@ -407,7 +515,7 @@ impl Report {
             };
             plots.push(("bit-error.svg", errors.svg()));
             let failures = plot::Chart {
-                title: "Key failure, computed from the readings; enrolled at 25 C, 1.20 V".into(),
+                title: format!("Key failure, computed from the readings; enrolled at {}", self.enrolled_at()),
                 x: "junction temperature, C".into(),
                 y: "probability that a reconstruction fails".into(),
                 log_y: true,
@@ -490,19 +598,42 @@ impl fmt::Display for Report {
         let e = &p.entropy;
         writeln!(
             f,
-            "\nmin-entropy of both bits of a pair {:.3}; {PAIRS} pairs {:.1}, balance -{:.1}, syndrome -{:.0}: root {:.1} bits",
-            p.min_entropy_of_both, e.response, e.balance, e.helper, e.root
+            "\nmin-entropy of both bits of a pair {:.3}; {PAIRS} pairs {:.1}, balance -{:.1}, syndrome -{:.0}: root {:.1} bits{}",
+            p.min_entropy_of_both,
+            e.response,
+            e.balance,
+            e.helper,
+            e.root,
+            if !self.dependence.enough_chips() {
+                ", which means nothing: not enough chips"
+            } else if !self.dependence.none_found() {
+                ", were the pairs independent, which they are not"
+            } else {
+                ""
+            }
         )?;
         for reservation in &self.entropy_reservations {
             writeln!(f, "  not to rely on: {reservation}")?;
         }
 
+        writeln!(
+            f,
+            "\n{:<66}{:>10}{:>22}",
+            "dependence of pairs on each other", "found", "independent pairs"
+        )?;
+        for measure in &self.dependence.measures {
+            let (found, limit) = measure.figures();
+            let broken = if measure.holds() { "" } else { "  dependent" };
+            writeln!(f, "{:<66}{found:>10}{limit:>22}{broken}", measure.what)?;
+        }
+
+        let enrolled = self.enrolled_at();
         for years in YEARS {
             let here: Vec<_> = self.conditions.iter().filter(|c| c.years == years).collect();
             if here.is_empty() {
                 continue;
             }
-            writeln!(f, "\nwrong bits (sign / size) after {years} years")?;
+            writeln!(f, "\nwrong bits (sign / size) after {years} years, enrolled at {enrolled}")?;
             let mut head = String::from("         ");
             CELSIUS.iter().try_for_each(|c| write!(head, "{:>16}", format!("{c} C")))?;
             writeln!(f, "{head}")?;
@@ -516,7 +647,7 @@ impl fmt::Display for Report {
         }
         if !self.conditions.is_empty() {
             let head: Vec<String> = CELSIUS.iter().map(|c| format!("{:>10}", format!("{c} C"))).collect();
-            writeln!(f, "\nkey failure, computed     {}", head.concat())?;
+            writeln!(f, "\nkey failure, computed     {}  enrolled at {enrolled}", head.concat())?;
         }
         for years in YEARS {
             for volts in VOLTS {
@@ -529,17 +660,30 @@ impl fmt::Display for Report {
                 }
             }
         }
+        if self.enrolments.len() > 1 {
+            let head: Vec<String> =
+                ENROLMENT_CELSIUS.iter().map(|c| format!("{:>11}", format!("{c} C"))).collect();
+            writeln!(f, "\nkey failure at the worst corner for every enrolment, computed; * promised")?;
+            writeln!(f, "  enrolled at    {}", head.concat())?;
+        }
+        for row in self.enrolments.chunk_by(|a, b| a.enrolled.volts == b.enrolled.volts) {
+            let cell = |e: &EnrolledAt| {
+                format!("{:>10.1e}{}", shown(e.key_failure), if e.promised { '*' } else { ' ' })
+            };
+            let cells: String = row.iter().map(cell).collect();
+            writeln!(f, "  {:<15}{}", format!("{} V", volts(row[0].enrolled.volts)), cells.trim_end())?;
+        }
         if !self.key_failure.is_empty() {
             writeln!(
                 f,
-                "\n{:<44}{:>8}{:>8}{:>12}{:>12}{:>12}{:>18}",
+                "\n{:<50}{:>8}{:>8}{:>12}{:>12}{:>12}{:>18}",
                 "key failure", "sign", "size", "most wrong", "computed", "worst tenth", "counted"
             )?;
         }
         for k in &self.key_failure {
             writeln!(
                 f,
-                "{:<44}{:>8}{:>8}{:>12}{:>12.1e}{:>12.1e}{:>18}",
+                "{:<50}{:>8}{:>8}{:>12}{:>12.1e}{:>12.1e}{:>18}",
                 k.what,
                 percent(k.sign_bit_error),
                 percent(k.size_bit_error),
@@ -561,6 +705,13 @@ impl fmt::Display for Report {
         }
         for Estimated { data, why, .. } in &self.estimates {
             writeln!(f, "  {data}: {why}")?;
+        }
+        if !self.estimates.is_empty() {
+            writeln!(
+                f,
+                "  only raw entropy is part of the verdict: of responses these follow the few most biased places and the order \
+                 of chips, which is nobody's; the root's entropy takes every place with its own bias"
+            )?;
         }
         if self.estimates.iter().any(|e| e.data == RAW_ENTROPY) {
             writeln!(
@@ -586,6 +737,9 @@ impl fmt::Display for Report {
             writeln!(f, "{outcome}  {}{why}", check.what)?;
         }
         let verdict = match self.verdict {
+            Verdict::Shown if self.checks.iter().any(|c| c.outcome == Outcome::NotChecked) => {
+                "shown: what could be checked of keys holds; this does not cover what was not checked"
+            }
             Verdict::Shown => "shown: what is promised of keys was checked and holds",
             Verdict::NotShown => "not shown: not all that is promised of keys could be checked",
             Verdict::Failed => "failed: not all that is promised holds",

@@ -2,14 +2,15 @@
 
 use serde::Serialize;
 
+use super::dependence::Dependence;
 use super::failure::KeyFailure;
 use super::health::Health;
 use super::quality::{Entropy, Population};
-use super::{Estimated, KEY_FAILURE_BUDGET, RAW_ENTROPY, ROOT_ENTROPY_BUDGET};
+use super::{EnrolledAt, Estimated, KEY_FAILURE_BUDGET, RAW_ENTROPY, ROOT_ENTROPY_BUDGET, place, shown};
 use crate::{PAIRS, entropy};
 
 /// Fewer chips than this say too little about min-entropy to show it: the most common of few is never rare.
-const MIN_CHIPS_FOR_ENTROPY: usize = 190;
+pub(super) const MIN_CHIPS_FOR_ENTROPY: usize = 190;
 /// Faulty chips that are named in a line; JSON has all.
 const MAX_NAMED: usize = 5;
 /// Deviations that an estimate may be off before it is clearly too low.
@@ -36,7 +37,8 @@ pub struct Check {
     pub outcome: Outcome,
     /// Why it is not, or why it could not be checked.
     pub why: Option<String>,
-    /// Without it nothing is shown. Not needed of measured chips is what measurements of frequencies never have.
+    /// Without it nothing is shown. Not needed of measured chips is what their measurements do not have: what is shown then
+    /// does not cover it.
     pub needed: bool,
 }
 
@@ -44,7 +46,7 @@ pub struct Check {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// Every promise was checked and holds.
+    /// Every promise that is needed was checked and holds.
     Shown,
     /// None is broken, but not all could be checked.
     NotShown,
@@ -107,9 +109,26 @@ impl Check {
         }
     }
 
+    /// What the sum over pairs rests on.
+    pub(super) fn of_dependence(dependence: &Dependence) -> Self {
+        let what = "the pairs of a chip show no dependence on each other".into();
+        if !dependence.none_found() {
+            let broken: Vec<String> =
+                dependence.measures.iter().filter(|m| !m.holds()).map(ToString::to_string).collect();
+            Self::failed(what, broken.join("; "))
+        } else if !dependence.enough_chips() {
+            let why = format!("{} chips, {MIN_CHIPS_FOR_ENTROPY} are needed", dependence.chips);
+            Self::not_checked(what, why)
+        } else {
+            Self::passed(what)
+        }
+    }
+
     /// The min-entropy of the root.
-    pub(super) fn of_entropy(population: &Population, health: &Health) -> Self {
-        let what = format!("at least {ROOT_ENTROPY_BUDGET} bits of min-entropy are left for the root");
+    pub(super) fn of_entropy(population: &Population, health: &Health, dependence: &Dependence) -> Self {
+        let what = format!(
+            "at least {ROOT_ENTROPY_BUDGET} bits of min-entropy are left for the root, pairs taken as independent"
+        );
         let root = population.entropy.root;
         for (kind, most, mean) in [
             ("sign", most_uniqueness(population, 0), population.sign.uniqueness.mean),
@@ -125,7 +144,7 @@ impl Check {
                 return Self::failed(what, why);
             }
         }
-        let reservations = reservations(population, health);
+        let reservations = reservations(population, health, dependence);
         if reservations.is_empty() {
             return if root >= ROOT_ENTROPY_BUDGET {
                 Self::passed(what)
@@ -163,6 +182,28 @@ impl Check {
             .collect()
     }
 
+    /// Key failure wherever a chip may be enrolled and read. Measured chips were at one place.
+    pub(super) fn of_corners(enrolments: &[EnrolledAt]) -> Self {
+        let promised: Vec<&EnrolledAt> = enrolments.iter().filter(|e| e.promised).collect();
+        let (Some(first), Some(last)) = (promised.first(), promised.last()) else {
+            let what = "key failure at other corners of temperature, supply and age".into();
+            let why = "the measurements are of one".into();
+            return Self { needed: false, ..Self::not_checked(what, why) };
+        };
+        let range = if promised.len() == 1 {
+            place(&first.enrolled)
+        } else {
+            format!("{} to {}", place(&first.enrolled), place(&last.enrolled))
+        };
+        let what = format!("key failure below {KEY_FAILURE_BUDGET:e} at every corner, enrolled at {range}");
+        let broken: Vec<String> = promised
+            .iter()
+            .filter(|e| e.key_failure >= KEY_FAILURE_BUDGET)
+            .map(|e| format!("{:.1e} at {}", shown(e.key_failure), place(&e.enrolled)))
+            .collect();
+        if broken.is_empty() { Self::passed(what) } else { Self::failed(what, broken.join(", ")) }
+    }
+
     /// The claim of the entropy source. Measured frequencies are not its raw bits.
     pub(super) fn of_raw_bits(estimates: &[Estimated], measured: bool) -> Self {
         let what =
@@ -179,8 +220,11 @@ impl Check {
 }
 
 /// What the estimate of the root's entropy must not be taken for.
-pub(super) fn reservations(population: &Population, health: &Health) -> Vec<String> {
+pub(super) fn reservations(population: &Population, health: &Health, dependence: &Dependence) -> Vec<String> {
     let mut out = Vec::new();
+    if !dependence.none_found() {
+        out.push("the pairs depend on each other, and their entropies must not be added".into());
+    }
     let (chips, pairs) = (population.chips, population.rings / 2);
     if health.sound() < 2 {
         out.push("fewer than 2 chips pass the health tests".into());
