@@ -105,6 +105,8 @@ fn serve(config: Config) -> Result<(), Error> {
             reason: format!("cannot listen on {}: {e}; choose another address with listen or --listen", config.listen),
         })?;
         let address = listener.local_addr().unwrap_or(config.listen);
+        // Before anyone hears the address: who then sends a signal is heard.
+        let terminated = terminated()?;
         info!(%address, data_dir = %config.data_dir.display(), board = %config.board, "serving");
         for line in node.engine_lines() {
             info!("{line}");
@@ -128,7 +130,7 @@ fn serve(config: Config) -> Result<(), Error> {
                     _ => Err(Error::Config { reason: "the HTTP server stopped by itself; see the log above".into() }),
                 };
             }
-            () = terminated() => info!("stopping: requests that run now are finished, new ones are refused"),
+            () = terminated => info!("stopping: requests that run now are finished, new ones are refused"),
         }
         let _ = stop.send(true);
         if tokio::time::timeout(DRAIN, server).await.is_err() {
@@ -140,11 +142,12 @@ fn serve(config: Config) -> Result<(), Error> {
     Ok(())
 }
 
-/// Until SIGTERM or SIGINT.
-async fn terminated() {
-    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
+/// Ends with SIGTERM or SIGINT; both are caught from the call on.
+fn terminated() -> Result<impl Future<Output = ()>, Error> {
+    let caught =
+        |kind| signal(kind).map_err(|e| Error::io("catch signals for", std::path::Path::new("twinseald"), e));
+    let (mut term, mut int) = (caught(SignalKind::terminate())?, caught(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
+    })
 }
