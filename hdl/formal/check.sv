@@ -120,8 +120,9 @@ module check (
         a_keep: assert (keep == (delimiter && was_open && !was_cut && complete));
         // Header and payload go to the queue, all of them of a frame that will be kept, and nothing else.
         a_write: assert (write == (data_valid && in_body && !too_long && !lost));
-        // What is not kept is forgotten, so that nothing of it lingers before the next frame.
-        a_forget: assert (!(delimiter && written && !keep) || forget);
+        // What is not kept is forgotten, so that nothing of it lingers before the next frame; and counted, also where
+        // nothing but a lost character stood.
+        a_forget: assert (!(delimiter && (written || lost || was_open) && !keep) || forget);
         a_when: assert (!forget || (delimiter && !keep));
         a_one: assert (!(write && (keep || forget)));
 

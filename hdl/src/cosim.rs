@@ -39,7 +39,7 @@
 //! // Outputs after the last edge; two clocks in three were counted.
 //! assert_eq!(cosim.uut.count.val(), 200u64.to_bits());
 //! match cosim.replay("counter") {
-//!     Err(error @ Error::ToolMissing { .. }) => println!("skipped: {error}"),
+//!     Err(error @ Error::ToolMissing { .. }) => twinseal_hdl::flow::tool::skipped(error),
 //!     replay => assert_eq!(replay?.clocks, 300),
 //! }
 //! # Ok::<(), Error>(())

@@ -7,7 +7,7 @@ use rust_hdl_core::prelude::*;
 use rust_hdl_widgets::prelude::*;
 use twinseal_hdl::Error;
 use twinseal_hdl::cosim::{Cosim, Replay};
-use twinseal_hdl::flow::tool;
+use twinseal_hdl::flow::tool::{self, skipped};
 
 /// Everything a port can be: one bit, odd widths, more than 64 bits, combinational and registered.
 #[derive(LogicBlock, Default)]
@@ -41,7 +41,7 @@ impl Logic for Mixer {
 /// `None`, and the reason printed, where there is no Verilator.
 fn unless_missing(result: Result<Replay, Error>) -> Option<Result<Replay, Error>> {
     if let Err(error @ Error::ToolMissing { .. }) = &result {
-        println!("skipped: {error}");
+        skipped(error);
         return None;
     }
     Some(result)
@@ -101,7 +101,7 @@ fn a_netlist_after_synthesis_agrees_too() {
         "read_verilog mixer.v; synth -top top -flatten; rename top netlist; write_verilog -noattr out.v";
     let yosys = tool::run(Command::new("yosys").args(["-q", "-p", script]).current_dir(dir.path()));
     match yosys {
-        Err(error @ Error::ToolMissing { .. }) => return println!("skipped: {error}"),
+        Err(error @ Error::ToolMissing { .. }) => return skipped(error),
         yosys => yosys.unwrap(),
     };
     let netlist = std::fs::read_to_string(dir.path().join("out.v")).unwrap();

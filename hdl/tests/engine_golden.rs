@@ -3,18 +3,16 @@
 
 mod engine_common;
 
-use engine_common::{Mac, Random, cavp, hex, rfc_4231, wycheproof_hmac};
+use engine_common::{Mac, Random, cavp, fips_180, hex, rfc_4231, wycheproof_hmac};
 use twinseal_hdl::golden::hmac::hmac;
 use twinseal_hdl::golden::merkle::{Merkle, Refusal, leaf_hash, node_hash, tree_head};
 use twinseal_hdl::golden::sha256::{Sha256, sha256};
 
 #[test]
 fn sha256_agrees_with_the_examples_of_fips_180() {
-    assert_eq!(sha256(b"abc")[..], hex("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"));
-    assert_eq!(
-        sha256(b"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq")[..],
-        hex("248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1")
-    );
+    for (message, digest) in fips_180() {
+        assert_eq!(sha256(&message)[..], digest);
+    }
     let mut million = Sha256::new();
     for _ in 0..1_000 {
         million.update(&[b'a'; 1_000]);
@@ -24,9 +22,7 @@ fn sha256_agrees_with_the_examples_of_fips_180() {
 
 #[test]
 fn sha256_agrees_with_cavp() {
-    let Some(vectors) = cavp() else { return };
-    assert_eq!(vectors.len(), 65);
-    for (message, digest) in vectors {
+    for (message, digest) in cavp() {
         assert_eq!(sha256(&message)[..], digest, "{} bytes", message.len());
     }
 }
@@ -40,8 +36,7 @@ fn hmac_agrees_with_rfc_4231() {
 
 #[test]
 fn hmac_agrees_with_wycheproof() {
-    let Some(vectors) = wycheproof_hmac() else { return };
-    for Mac { key, message, tag, valid } in vectors {
+    for Mac { key, message, tag, valid } in wycheproof_hmac() {
         assert_eq!(hmac(&key, &message)[..tag.len()] == tag[..], valid);
     }
 }

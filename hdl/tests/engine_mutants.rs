@@ -1,17 +1,17 @@
 //! The gate itself under test: the engine's Verilog with one defect each, which replaying a session must find.
 
+mod defects;
 mod engine_common;
 
+use defects::Defect;
 use engine_common::bench::Bench;
 use rust_hdl_core::prelude::*;
-use twinseal_hdl::Error;
 use twinseal_hdl::engine::command::*;
 use twinseal_hdl::golden::hmac::hmac;
 use twinseal_hdl::golden::merkle::tree_head;
 use twinseal_hdl::golden::sha256::sha256;
 
-/// What is wrong, the text of the Verilog and what stands there instead.
-const DEFECTS: [(&str, &str, &str); 11] = [
+const DEFECTS: [Defect; 11] = [
     ("a round constant with one bit flipped", "= 32'h428a2f98;", "= 32'h428a2f99;"),
     ("H4 not taken off a again", "delta_sum = b$q - g;", "delta_sum = b$q;"),
     (
@@ -61,16 +61,5 @@ fn every_defect_is_found() {
     let mut bench = session();
     let trace = bench.trace.take().unwrap();
     let verilog = generate_verilog(&bench.uut);
-    match trace.replay("no defect", &verilog, "top") {
-        Err(error @ Error::ToolMissing { .. }) => {
-            println!("skipped: {error}");
-            return;
-        }
-        replay => assert_eq!(replay.unwrap().clocks as u64, bench.clocks),
-    }
-    for (name, text, instead) in DEFECTS {
-        assert_eq!(verilog.matches(text).count(), 1, "{name}: {text}");
-        let replay = trace.replay(name, &verilog.replacen(text, instead, 1), "top");
-        assert!(matches!(replay, Err(Error::Cosim { .. })), "{name}: {replay:?}");
-    }
+    defects::all_are_found(&trace, &verilog, &DEFECTS);
 }

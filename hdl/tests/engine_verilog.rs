@@ -19,7 +19,7 @@ use twinseal_hdl::golden::sha256::sha256;
 fn recorded_session(late_reads: bool) -> Bench<24> {
     let mut random = Random::new(7);
     let mut bench = Bench::recording_of(late_reads);
-    for (message, digest) in cavp().unwrap_or_default() {
+    for (message, digest) in cavp() {
         assert_eq!(bench.hash(&message)[..], digest);
     }
     for len in [0, 55, 56, 63, 64, 65, 119, 120, 128, 200] {

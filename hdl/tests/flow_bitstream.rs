@@ -4,11 +4,13 @@
 
 mod link_bench;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use link_bench::{Rng, encoded, random_request, spoil};
 use twinseal_hdl::Error;
 use twinseal_hdl::flow::image::{Image, Program};
+use twinseal_hdl::flow::tool::{self, skipped};
 use twinseal_hdl::flow::{build, checkout, manifest};
 use twinseal_hdl::golden::board::{GoldenBoard, Options, Rings};
 use twinseal_hdl::top::{
@@ -34,12 +36,25 @@ fn the_committed_images_are_of_these_sources() {
     }
 }
 
+/// The tools that are not those of the committed image, with both versions.
+fn others(made: &BTreeMap<String, String>, here: &BTreeMap<String, String>) -> Option<String> {
+    let names: BTreeSet<_> = made.keys().chain(here.keys()).collect();
+    let version = |of: &BTreeMap<_, String>, name| of.get(name).map_or("none", String::as_str).to_owned();
+    let differ = names.into_iter().filter(|&name| made.get(name) != here.get(name)).map(|name| {
+        format!("the image was made with {name} {:?}, here is {:?}", version(made, name), version(here, name))
+    });
+    Some(differ.collect::<Vec<_>>().join(", ")).filter(|text| !text.is_empty())
+}
+
 fn the_same_tools_make_the_committed_image_again(board: &str) {
     let entry = &manifest::read(&bitstreams()).unwrap()[board];
-    match build::tools() {
-        Ok(tools) if tools == entry.tools => {}
-        Ok(tools) => return println!("skipped: the image was made with other tools than {tools:?}"),
-        Err(error) => return println!("skipped: {error}"),
+    let tools = match build::tools() {
+        Err(error @ Error::ToolMissing { .. }) => return skipped(error),
+        tools => tools.unwrap(),
+    };
+    if let Some(others) = others(&entry.tools, &tools) {
+        assert!(!tool::required(), "{board}: {others}; run `make bitstream` and commit what it writes");
+        return skipped(format!("{board}: {others}"));
     }
     let dir = tempfile::tempdir().unwrap();
     let built =
@@ -56,6 +71,16 @@ fn the_same_tools_make_the_hx8k_again() {
 #[test]
 fn the_same_tools_make_the_icebreaker_again() {
     the_same_tools_make_the_committed_image_again("icebreaker");
+}
+
+#[test]
+fn another_version_of_a_tool_is_told_with_both() {
+    let made = BTreeMap::from([("icepack", "1"), ("yosys", "Yosys 0.23")].map(|(k, v)| (k.into(), v.into())));
+    assert_eq!(others(&made, &made), None);
+    let mut here = made.clone();
+    here.insert("yosys".into(), "Yosys 0.24".into());
+    let told = "the image was made with yosys \"Yosys 0.23\", here is \"Yosys 0.24\"";
+    assert_eq!(others(&made, &here).unwrap(), told);
 }
 
 /// The image and the golden board behind one line.
@@ -104,7 +129,7 @@ fn the_image_of_the_icebreaker_answers_random_requests() {
 fn the_image_answers_random_requests(name: &str) {
     let board = Board::named(name).unwrap();
     let image = match Program::new(&bitstreams().join(format!("{name}.bin")), &board) {
-        Err(error @ Error::ToolMissing { .. }) => return println!("skipped: {error}"),
+        Err(error @ Error::ToolMissing { .. }) => return skipped(error),
         program => program.unwrap().power_up().unwrap(),
     };
     let golden = GoldenBoard::new(Options {

@@ -11,6 +11,7 @@ use twinseal_hdl::engine::rings::HX8K;
 use twinseal_hdl::flow::build::{self, Built};
 use twinseal_hdl::flow::checkout;
 use twinseal_hdl::flow::manifest::{self, Sources};
+use twinseal_hdl::flow::tool::skipped;
 use twinseal_hdl::top::boards::Board;
 
 const COUNTER: &str = "
@@ -41,7 +42,7 @@ fn board(clock_hz: u32) -> Board {
 fn build(verilog: &str, clock_hz: u32, dir: &Path) -> Option<Result<Built, Error>> {
     let result = build::tools().and_then(|_| build::build(verilog, &board(clock_hz), dir));
     if let Err(error @ Error::ToolMissing { .. }) = &result {
-        println!("skipped: {error}");
+        skipped(error);
         return None;
     }
     Some(result)
@@ -94,7 +95,7 @@ fn a_ring_unlike_the_others_leaves_no_image() {
     let board = Board { engines: vec!["vault".to_owned()], ..board(12_000_000) };
     let dir = tempfile::tempdir().unwrap();
     match build::tools().and_then(|_| build::build(&text, &board, dir.path())) {
-        Err(error @ Error::ToolMissing { .. }) => return println!("skipped: {error}"),
+        Err(error @ Error::ToolMissing { .. }) => return skipped(error),
         // nextpnr itself refuses to lay a wire to where no LUT is.
         Err(Error::ToolFailed { command, .. }) => assert!(command.starts_with("nextpnr-ice40"), "{command}"),
         Err(error) => panic!("{error}"),

@@ -255,12 +255,38 @@ fn good_frames_come_out_and_spoilt_ones_leave_no_trace() {
     verilated("receiver", &bench.uut, &bench.trace);
 }
 
+#[test]
+fn a_lost_character_alone_between_delimiters_is_one_bad_frame() {
+    let mut bench = Bench::new();
+    let good = encoded(&Frame::request(1, opcode::ECHO, b"heard"));
+    let mut expected = vec![];
+    for (broken, counted) in [(true, 1), (false, 1), (true, 2), (true, 3)] {
+        bench.clock(None, broken, true);
+        for _ in 1..CLOCKS_PER_CHARACTER {
+            bench.clock(None, false, true);
+        }
+        bench.character(0, || true);
+        assert_eq!(bench.bad, counted);
+        good.iter().for_each(|&byte| bench.character(byte, || true));
+        expected.extend(kept(&good).unwrap());
+        assert_eq!(bench.bad, counted, "of a good frame");
+    }
+    for _ in 0..expected.len() {
+        bench.clock(None, false, true);
+    }
+    assert_eq!(bench.got, expected);
+}
+
 /// A frame with a right CRC around the given plain bytes of header and payload.
 fn sealed(body: &[u8]) -> Vec<u8> {
     let crc = body.iter().fold(Crc32::new(), |crc, &byte| crc.push(byte)).finish();
-    let plain = [body, &crc.to_le_bytes()].concat();
+    stuffed(&[body, &crc.to_le_bytes()].concat())
+}
+
+/// Plain bytes as they go over the line.
+fn stuffed(plain: &[u8]) -> Vec<u8> {
     let mut line = vec![0; cobs::max_encoded_len(plain.len())];
-    let n = cobs::encode(&plain, &mut line).expect("room");
+    let n = cobs::encode(plain, &mut line).expect("room");
     line.truncate(n);
     line.push(0);
     line
@@ -269,7 +295,7 @@ fn sealed(body: &[u8]) -> Vec<u8> {
 #[test]
 fn lengths_that_lie_are_refused_even_with_a_right_crc() {
     let mut bench = Bench::new();
-    let lies: [&[u8]; 7] = [
+    let lies: [&[u8]; 8] = [
         &[],
         &[1, 2, 3, 4, 0],
         &[1, 2, 3, 0, 1, 0],
@@ -277,6 +303,7 @@ fn lengths_that_lie_are_refused_even_with_a_right_crc() {
         &[1, 2, 3, 0, 3, 0, 9, 9],
         &[1, 2, 3, 0, 0, 0x80],
         &[[1, 2, 3, 0, 1, 2].as_slice(), &[7; MAX_PAYLOAD_BYTES + 1]].concat(),
+        &[[1, 2, 3, 0, 0, 3].as_slice(), &[7; 768]].concat(),
     ];
     for lie in lies {
         let line = sealed(lie);
@@ -290,6 +317,20 @@ fn lengths_that_lie_are_refused_even_with_a_right_crc() {
     }
     assert_eq!(bench.bad, lies.len());
     assert_eq!(bench.got, longest);
+}
+
+#[test]
+fn a_byte_behind_the_crc_is_refused_whichever_it_is() {
+    let mut bench = Bench::new();
+    let body = [1, 2, 3, 0, 1, 0, 9];
+    let crc = body.iter().fold(Crc32::new(), |crc, &byte| crc.push(byte)).finish();
+    for extra in 0..=u8::MAX {
+        stuffed(&[&body[..], &crc.to_le_bytes(), &[extra]].concat())
+            .iter()
+            .for_each(|&byte| bench.character(byte, || true));
+        assert_eq!(bench.bad, usize::from(extra) + 1);
+    }
+    assert!(bench.got.is_empty());
 }
 
 #[test]

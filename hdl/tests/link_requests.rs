@@ -1,10 +1,12 @@
 //! The whole link with models of the hashing engine and the vault behind it, as slow as they please, against the golden
 //! board.
 
+mod defects;
 mod link_bench;
 
 use std::collections::VecDeque;
 
+use defects::Defect;
 use link_bench::{
     LineIn, LineOut, Rng, encoded, fall, random_request, random_vault_request, rise, settle, spoil, verilated,
 };
@@ -17,7 +19,8 @@ use twinseal_hdl::golden::sha256::Sha256;
 use twinseal_hdl::link::Link;
 use twinseal_hdl::link::registers::Identity;
 use twinseal_wire::{
-    self as wire, Frame, MAX_IN_FLIGHT, RESPONSE_BIT, RX_BUFFER_BYTES, hash_flags, opcode, register, status,
+    self as wire, Frame, MAX_IN_FLIGHT, RESPONSE_BIT, RX_BUFFER_BYTES, hash_flags, merkle_flags, opcode,
+    register, status,
 };
 
 const TREE_DEPTH: u32 = 2;
@@ -134,6 +137,11 @@ impl Vault {
         uut.vault_reply_valid.next = valid;
     }
 
+    /// A byte may be taken only while there is one.
+    fn check<const T: usize>(&self, uut: &Link<T>) {
+        assert!(!uut.vault_reply_taken.val() || uut.vault_reply_valid.val(), "nothing there to be taken");
+    }
+
     /// What it does at the rising edge, and, if it pops, before.
     fn act<const T: usize>(&mut self, uut: &mut Link<T>, rng: &mut Rng, slow: usize) {
         if uut.vault_start.val() {
@@ -179,6 +187,7 @@ struct Bench<const T: usize> {
     out: LineOut,
     back: LineIn,
     rng: Rng,
+    clocks_per_bit: usize,
     /// Longest delay of the engine.
     slow: usize,
 }
@@ -198,8 +207,15 @@ impl<const T: usize> Bench<T> {
             out,
             back: LineIn::new(clocks_per_bit),
             rng: Rng(77),
+            clocks_per_bit,
             slow,
         }
+    }
+
+    fn recording(clocks_per_bit: usize, slow: usize) -> Self {
+        let mut bench = Self::new(clocks_per_bit, slow);
+        bench.trace = Some(Trace::of(&bench.uut));
+        bench
     }
 
     /// One clock; a byte if one came back.
@@ -214,6 +230,7 @@ impl<const T: usize> Bench<T> {
         self.uut.engine_digest_byte.next = u64::from(digest_byte).into();
         self.vault.drive(&mut self.uut);
         fall!(self.uut);
+        self.vault.check(&self.uut);
         self.vault.act(&mut self.uut, &mut self.rng, self.slow);
         settle(&mut self.uut);
         let next = self.engine.digest[self.uut.engine_digest_index.val().index()];
@@ -274,9 +291,8 @@ fn script(line: &[u8], answer: &[u8]) -> Option<Script> {
 
 /// Plays the host: sends as fast as the rule of `RX_BUFFER_BYTES` and `MAX_IN_FLIGHT` lets it, compares every byte.
 /// Returns the most requests that were in flight.
-fn converse<const T: usize>(clocks_per_bit: usize, slow: usize, requests: usize, max_data: usize) -> usize {
-    let mut bench = Bench::<T>::new(clocks_per_bit, slow);
-    bench.trace = (slow == SLOW).then(|| Trace::of(&bench.uut));
+fn converse<const T: usize>(bench: &mut Bench<T>, requests: usize, max_data: usize) -> usize {
+    let (clocks_per_bit, slow) = (bench.clocks_per_bit, bench.slow);
     let mut golden = GoldenBoard::new(options());
     let mut rng = Rng(requests as u64);
     let mut expected = VecDeque::new();
@@ -328,26 +344,123 @@ fn converse<const T: usize>(clocks_per_bit: usize, slow: usize, requests: usize,
         "{} for the vault",
         bench.vault.done
     );
-    if let Some(trace) = &bench.trace {
-        verilated("link", &bench.uut, trace);
-    }
     most
 }
 
 #[test]
 fn a_fast_engine() {
-    converse::<2>(4, 3, 120, 30);
+    converse(&mut Bench::<2>::new(4, 3), 120, 30);
 }
 
 #[test]
 fn a_slow_engine_with_requests_in_flight() {
-    let most = converse::<2>(4, SLOW, 90, 40);
+    let mut bench = Bench::<2>::recording(4, SLOW);
+    let most = converse(&mut bench, 90, 40);
     assert!(most >= 4, "only {most} in flight");
+    verilated("link", &bench.uut, &bench.trace.unwrap());
 }
 
 #[test]
 fn at_115200_baud() {
-    converse::<7>(104, 20, 8, 8);
+    converse(&mut Bench::<7>::new(104, 20), 8, 8);
+}
+
+/// Sends one request after the other to `bench`; every answer is the golden board's. Their statuses.
+fn agrees(bench: &mut Bench<2>, requests: &[(u8, &[u8])]) -> Vec<u8> {
+    let mut golden = GoldenBoard::new(options());
+    let mut statuses = vec![];
+    for (code, payload) in requests {
+        let request = encoded(&Frame::request(statuses.len() as u8, *code, payload));
+        request.iter().for_each(|&byte| golden.push(byte));
+        let expected: Vec<u8> = std::iter::from_fn(|| golden.pop()).collect();
+        bench.vault.scripts.extend(script(&request, &expected));
+        request.iter().for_each(|&byte| bench.out.send(byte));
+        let mut line = vec![];
+        for _ in 0..100_000 {
+            line.extend(bench.clock());
+            if line.last() == Some(&wire::DELIMITER) {
+                break;
+            }
+        }
+        assert_eq!(line, expected, "{code:#04x} {payload:02x?}");
+        statuses.push(answers(&line)[0].1);
+    }
+    assert!(bench.vault.scripts.is_empty());
+    statuses
+}
+
+const MESSAGE: u8 = hash_flags::BEGIN;
+const LEAF: u8 = merkle_flags::TREE_BEGIN | merkle_flags::LEAF_BEGIN;
+const HEAD: u8 = merkle_flags::LEAF_END | merkle_flags::TREE_END;
+
+/// Requests that open one thing while another is open, and go on with the other.
+const CLOSING: [(u8, &[u8], u8); 15] = [
+    (opcode::MERKLE, &[LEAF, b'a'], status::OK),
+    (opcode::HASH, &[MESSAGE, b'b'], status::OK),
+    (opcode::MERKLE, &[0, b'x'], status::BAD_STATE),
+    (opcode::HASH, &[hash_flags::END, b'c'], status::OK),
+    (opcode::HASH, &[MESSAGE, b'a'], status::OK),
+    (opcode::MERKLE, &[LEAF, b'b'], status::OK),
+    (opcode::HASH, &[0, b'x'], status::BAD_STATE),
+    (opcode::MERKLE, &[merkle_flags::TREE_END], status::BAD_STATE),
+    (opcode::MERKLE, &[HEAD, b'c'], status::OK),
+    // The vault needs the engine, and takes it even for what it then refuses.
+    (opcode::HASH, &[MESSAGE, b'a'], status::OK),
+    (opcode::VAULT_DERIVE, b"label", status::CLOSED),
+    (opcode::HASH, &[hash_flags::END], status::BAD_STATE),
+    (opcode::MERKLE, &[LEAF, b'a'], status::OK),
+    (opcode::VAULT_ATTEST, &[1; 31], status::BAD_LENGTH),
+    (opcode::MERKLE, &[HEAD], status::BAD_STATE),
+];
+
+#[test]
+fn what_one_request_opens_closes_what_another_left_open() {
+    let requests = CLOSING.map(|(code, payload, _)| (code, payload));
+    assert_eq!(agrees(&mut Bench::new(4, 3), &requests), CLOSING.map(|(.., status)| status));
+}
+
+/// Of the dispatcher; those of the register file are in `link_registers.rs`.
+const DEFECTS: [Defect; 4] = [
+    ("a length without its upper half", "left$d = length_high | left$q;", "left$d = left$q;"),
+    ("steps go on after a refusal", "else if (engine_refused) begin", "else if (1'b0) begin"),
+    (
+        "a tree that stays open beside a message",
+        "tree_open$d = is_merkle;",
+        "tree_open$d = is_merkle || tree_open$q;",
+    ),
+    (
+        "an answer that ends while the vault is busy",
+        "if (reply_ready && ~vault_busy) begin",
+        "if (reply_ready) begin",
+    ),
+];
+
+#[test]
+fn every_defect_is_found() {
+    let mut bench = Bench::<2>::recording(4, 30);
+    let echo = (opcode::ECHO, &[7; 257][..]);
+    let requests = CLOSING.map(|(code, payload, _)| (code, payload));
+    agrees(&mut bench, &[&requests[..], &[echo], &[(opcode::ENTROPY, &[][..]); 4]].concat());
+    defects::all_are_found(&bench.trace.unwrap(), &generate_verilog(&bench.uut), &DEFECTS);
+}
+
+#[test]
+fn a_lost_character_alone_between_delimiters_counts_as_one_bad_frame() {
+    let mut bench = Bench::<2>::new(4, 2);
+    let mut golden = GoldenBoard::new(options());
+    for round in 1..=3_u8 {
+        bench.out.send_broken(0x55);
+        golden.push_broken();
+        let address = register::FRAMES_BAD.to_le_bytes();
+        let read = encoded(&Frame::request(round, opcode::READ_REGISTER, &address));
+        for byte in [&[wire::DELIMITER][..], &read].concat() {
+            bench.out.send(byte);
+            golden.push(byte);
+        }
+        let line: Vec<u8> = (0..2_500).filter_map(|_| bench.clock()).collect();
+        assert_eq!(line, std::iter::from_fn(|| golden.pop()).collect::<Vec<u8>>());
+        assert_eq!(answers(&line), [(round, status::OK, u32::from(round).to_le_bytes().to_vec())]);
+    }
 }
 
 /// Answers of `line`: tag, status and payload.

@@ -238,7 +238,7 @@ fn long_hashes(board: &mut Raw, budget: &Budget) {
 }
 
 fn published_hashes(board: &mut Raw, budget: &Budget) {
-    for vector in cavp_sha256().unwrap_or_default().iter().step_by(budget.vector_step) {
+    for vector in cavp_sha256().iter().step_by(budget.vector_step) {
         let digest = hash_in_pieces(board, &vector.message, || MAX_PAYLOAD_BYTES - 1);
         assert_eq!(digest, vector.digest, "{} bytes", vector.message.len());
     }

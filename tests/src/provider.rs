@@ -73,7 +73,7 @@ fn hashes(provider: &Provider, budget: &Budget) {
         let message = random.bytes(len);
         assert_eq!(provider.hash.hash(&message).unwrap(), sha256(&message), "{len} bytes");
     }
-    for vector in cavp_sha256().unwrap_or_default().iter().step_by(budget.vector_step) {
+    for vector in cavp_sha256().iter().step_by(budget.vector_step) {
         assert_eq!(provider.hash.hash(&vector.message).unwrap(), vector.digest);
     }
     assert!(!provider.hash.engine().is_empty());

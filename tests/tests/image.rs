@@ -8,6 +8,7 @@ use twinseal_driver::{Error, Link};
 use twinseal_hdl::Error as HdlError;
 use twinseal_hdl::flow::checkout;
 use twinseal_hdl::flow::image::{Image, Program};
+use twinseal_hdl::flow::tool::skipped;
 use twinseal_hdl::top::{self, boards::Board};
 use twinseal_tests::golden::{Options, Rings};
 use twinseal_tests::vault::{self, Chip, Powered};
@@ -82,7 +83,7 @@ fn budget() -> Budget {
 fn conforms(name: &str) {
     let board = Board::named(name).unwrap();
     let program = match Program::new(&checkout().join(format!("bitstreams/{name}.bin")), &board) {
-        Err(error @ HdlError::ToolMissing { .. }) => return println!("skipped: {error}"),
+        Err(error @ HdlError::ToolMissing { .. }) => return skipped(error),
         program => program.unwrap(),
     };
     let from = Instant::now();

@@ -134,10 +134,11 @@ pub fn route(device: Device, dir: &Path) -> Result<Routed, Error> {
     let script = format!(
         "read_verilog top.v; hierarchy -check -top pins; proc; select -assert-none t:$dlatch; {synthesis} -top pins -json top.json"
     );
-    tool::run(Command::new(yosys).args(["-q", "-p", &script]).current_dir(dir))?;
+    let program = |name| if device.is_ecp5() { tool::ecp5(name) } else { Command::new(name) };
+    tool::run(program(yosys).args(["-q", "-p", &script]).current_dir(dir))?;
     let files = ["--json", "top.json", "--sdf", "top.sdf", "--report", "top.rpt", "--write", "routed.json"];
     let more = ["--seed", "1", "--ignore-loops", "--freq", "12", "--quiet"];
-    let mut routing = Command::new(nextpnr);
+    let mut routing = program(nextpnr);
     routing.args(options).args(files).args(more).current_dir(dir);
     if !device.is_ecp5() {
         // nextpnr-ice40 exchanges inputs too and has no option against it, and its SDF does not show it.

@@ -1,5 +1,7 @@
 //! Outside programs: started, watched, and believed only when they say that all went well.
 
+use std::fmt::Display;
+use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -9,6 +11,28 @@ use crate::Error;
 
 /// Tests that lack a tool say so and pass; where this is set, as by `make test`, they fail.
 pub const REQUIRED: &str = "TWINSEAL_REQUIRE_TOOLS";
+
+/// Whether [`REQUIRED`] is set.
+pub fn required() -> bool {
+    std::env::var_os(REQUIRED).is_some()
+}
+
+/// A test's word on why it checks less than it could. To standard error itself: what a passing test prints is hidden.
+pub fn skipped(reason: impl Display) {
+    let thread = std::thread::current();
+    let line = format!("skipped: {}: {reason}\n", thread.name().unwrap_or("a test"));
+    let _ = std::io::stderr().write_all(line.as_bytes());
+}
+
+/// A program of the ECP5 tools, which Debian does not have: from where `packaging/setup.sh bench-gateware` puts them, or
+/// else from `PATH`.
+pub fn ecp5(program: &str) -> Command {
+    let tools = super::checkout().join("build/tools");
+    let ours = tools.join("ecp5/bin").join(program);
+    let mut command = if ours.is_file() { Command::new(ours) } else { Command::new(program) };
+    command.env("YOWASP_CACHE_DIR", tools.join("yowasp"));
+    command
+}
 
 /// Most lines of a tool's complaint that go into an error.
 const REASON_LINES: usize = 12;
@@ -45,12 +69,10 @@ pub fn version(tool: &str, args: &[&str]) -> Result<String, Error> {
 
 /// [`Error::ToolMissing`], or, where tools are [`REQUIRED`], an error that no test takes for a reason to skip.
 pub fn missing(tool: &str) -> Error {
-    match std::env::var_os(REQUIRED) {
-        None => Error::ToolMissing { tool: tool.to_owned() },
-        Some(_) => Error::ToolFailed {
-            command: tool.to_owned(),
-            reason: format!("not found, and {REQUIRED} is set"),
-        },
+    if required() {
+        Error::ToolFailed { command: tool.to_owned(), reason: format!("not found, and {REQUIRED} is set") }
+    } else {
+        Error::ToolMissing { tool: tool.to_owned() }
     }
 }
 

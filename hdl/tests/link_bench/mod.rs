@@ -4,6 +4,7 @@
 use rust_hdl_core::prelude::*;
 use twinseal_hdl::Error;
 use twinseal_hdl::cosim::Trace;
+use twinseal_hdl::flow::tool::skipped;
 use twinseal_wire::{
     self as wire, Frame, MAX_ENCODED_BYTES, MAX_RESPONSE_BYTES, hash_flags, merkle_flags, opcode, register,
     vault,
@@ -52,7 +53,7 @@ pub(crate) fn settle<B: Block>(uut: &mut B) {
 /// The third leg: what was recorded of `uut`, replayed against its Verilog.
 pub(crate) fn verilated<B: Block>(name: &str, uut: &B, trace: &Trace) {
     match trace.replay(name, &generate_verilog(uut), "top") {
-        Err(error @ Error::ToolMissing { .. }) => println!("skipped: {error}"),
+        Err(error @ Error::ToolMissing { .. }) => skipped(error),
         Err(error) => panic!("{error}"),
         Ok(replay) => assert!(replay.clocks > 0 && replay.outputs > 0),
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use twinseal_hdl::Error;
-use twinseal_hdl::flow::tool;
+use twinseal_hdl::flow::tool::{self, skipped};
 use twinseal_puf::silicon::PowerUp;
 
 use super::Answer;
@@ -43,7 +43,7 @@ impl Model {
         match Self::compile(verilog, options) {
             Ok(model) => Some(model),
             Err(error @ Error::ToolMissing { .. }) => {
-                println!("skipped: {error}");
+                skipped(error);
                 None
             }
             Err(error) => panic!("{error}"),
