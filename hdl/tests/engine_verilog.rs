@@ -54,7 +54,7 @@ fn yosys_infers_no_latch() {
     // For measuring by hand, see the engine's README.
     std::fs::write(Path::new(env!("CARGO_TARGET_TMPDIR")).join("hasher.v"), &verilog).unwrap();
     match tool::version("yosys", &["-V"]) {
-        Err(error @ Error::ToolMissing { .. }) => println!("skipped: {error}"),
+        Err(error @ Error::ToolMissing { .. }) => tool::skipped(error),
         found => {
             found.unwrap();
             yosys_validate("twinseal_engine", &verilog).unwrap();
@@ -67,7 +67,7 @@ fn verilator_agrees_clock_for_clock() {
     for (name, late_reads) in [("hasher", false), ("hasher with late reads", true)] {
         let bench = recorded_session(late_reads);
         match bench.trace.unwrap().replay(name, &generate_verilog(&bench.uut), "top") {
-            Err(error @ Error::ToolMissing { .. }) => println!("skipped: {error}"),
+            Err(error @ Error::ToolMissing { .. }) => tool::skipped(error),
             replay => assert_eq!(replay.unwrap().clocks as u64, bench.clocks),
         }
     }
@@ -77,11 +77,11 @@ fn verilator_agrees_clock_for_clock() {
 fn the_netlist_for_ice40_agrees_clock_for_clock() {
     let bench = recorded_session(false);
     let netlist = match netlist::for_ice40(&generate_verilog(&bench.uut)) {
-        Err(error @ Error::ToolMissing { .. }) => return println!("skipped: {error}"),
+        Err(error @ Error::ToolMissing { .. }) => return tool::skipped(error),
         netlist => netlist.unwrap(),
     };
     match bench.trace.unwrap().replay("hasher netlist", &netlist, "top") {
-        Err(error @ Error::ToolMissing { .. }) => println!("skipped: {error}"),
+        Err(error @ Error::ToolMissing { .. }) => tool::skipped(error),
         replay => assert_eq!(replay.unwrap().clocks as u64, bench.clocks),
     }
 }

@@ -317,7 +317,7 @@ fn the_verilog_is_always_the_same_and_has_no_latch() {
         }
     }
     match tool::version("yosys", &["-V"]) {
-        Err(error @ Error::ToolMissing { .. }) => return println!("skipped: {error}"),
+        Err(error @ Error::ToolMissing { .. }) => return tool::skipped(error),
         found => drop(found.unwrap()),
     }
     for name in ["icebreaker", "sim"] {

@@ -32,7 +32,7 @@ fn verilog(clock_hz: u32) -> String {
 fn made<T>(result: Result<T, Error>) -> Option<T> {
     match result {
         Err(error @ Error::ToolMissing { .. }) => {
-            println!("skipped: {error}");
+            tool::skipped(error);
             None
         }
         result => Some(result.unwrap()),

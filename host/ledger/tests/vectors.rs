@@ -4,6 +4,7 @@
 
 mod common;
 
+use std::io::Write as _;
 use std::path::Path;
 
 use common::key;
@@ -16,7 +17,7 @@ use twinseal_ledger::{PublicKey, Signature, SigningKey, merkle};
 fn vectors(name: &str) -> Option<Value> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data").join(name);
     if !path.exists() {
-        eprintln!("skipped: {} is not here", path.display());
+        let _ = writeln!(std::io::stderr(), "skipped: {} is not here", path.display());
         return None;
     }
     Some(serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap())

@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -147,7 +148,7 @@ fn a_full_object_store_is_a_clear_error_and_loses_nothing() {
     let mounted =
         Command::new("mount").args(["-t", "tmpfs", "-o", "size=96k", "tmpfs", utf8(&objects)]).output();
     if !mounted.as_ref().is_ok_and(|o| o.status.success()) {
-        println!("skipped: mounting a small tmpfs as the full store needs root");
+        let _ = writeln!(std::io::stderr(), "skipped: mounting a small tmpfs as the full store needs root");
         return;
     }
     let _mounted = Mounted(objects.clone());

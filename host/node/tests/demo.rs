@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
@@ -90,7 +91,7 @@ fn on_real_exports() {
     let files = [data.join("cgm_bigideas/dexcom/Dexcom_001.csv"), data.join("eda_stresspredict/S01_EDA.csv")];
     for file in files {
         if !file.exists() {
-            println!("skipped: {} is absent", file.display());
+            let _ = writeln!(std::io::stderr(), "skipped: {} is absent", file.display());
             continue;
         }
         passed(&["--board", "none", "--engine", "software", "--cgm", file.to_str().unwrap()]);

@@ -1,5 +1,6 @@
 //! The readers on real exports. The data is not part of the tree; where it is absent each test says so.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use twinseal_twin::{Cell, SignalKind, ingest};
 
@@ -7,7 +8,7 @@ use twinseal_twin::{Cell, SignalKind, ingest};
 fn files(folder: &str) -> Option<Vec<PathBuf>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data").join(folder);
     let Ok(entries) = std::fs::read_dir(&folder) else {
-        println!("skipped: {} is absent", folder.display());
+        let _ = writeln!(std::io::stderr(), "skipped: {} is absent", folder.display());
         return None;
     };
     let mut files: Vec<_> = entries.filter_map(|e| Some(e.ok()?.path())).collect();
