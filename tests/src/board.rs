@@ -6,6 +6,7 @@ use twinseal_driver::{
     Board, Choice, DeriveSlot, EntropySlot, Error, HashSlot, HelperData, HelperStore, Link, Options, Planner,
     Provider, Unlocked,
 };
+use twinseal_hdl::flow::tool::skipped;
 use twinseal_wire::{engines, register, status};
 
 use crate::data::Random;
@@ -78,7 +79,7 @@ pub fn vault(bench: Bench<'_>, folder: &std::path::Path, budget: &Budget) {
     let (link, swap) = SwapLink::new(power_up(Chip::Own).unwrap());
     let board = Board::open(Box::new(link), options()).unwrap();
     if board.engines() & engines::VAULT == 0 || !budget.rings_run {
-        println!("board: left out, for it has no vault or its rings do not run: keys of the vault");
+        skipped("board: left out, for it has no vault or its rings do not run: keys of the vault");
         return;
     }
     let store = HelperStore::new(folder.join("boards"));
@@ -136,7 +137,7 @@ pub fn vault(bench: Bench<'_>, folder: &std::path::Path, budget: &Budget) {
 
     println!("board: another one in its place");
     let Some(other) = power_up(Chip::Other) else {
-        println!("board: left out, for there is no second board");
+        skipped("board: left out, for there is no second board");
         return;
     };
     assert_eq!(board.unlock(&store).unwrap(), Unlocked::Opened);

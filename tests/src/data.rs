@@ -73,7 +73,11 @@ pub fn cavp_sha256() -> Vec<Vector> {
     let path =
         PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/vec_sha256/SHA256ShortMsg.rsp");
     match std::fs::read_to_string(&path) {
-        Ok(text) => parse_rsp(&text),
+        Ok(text) => {
+            let vectors = parse_rsp(&text);
+            assert_eq!(vectors.len(), 65, "messages of 0 to 64 bytes");
+            vectors
+        }
         Err(e) => {
             skipped(format!("CAVP vectors but for the examples of FIPS 180-4: {}: {e}", path.display()));
             examples()

@@ -9,6 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use twinseal_driver::Link;
+use twinseal_hdl::flow::tool::skipped;
 use twinseal_hdl::golden::board::{GoldenBoard, Rings};
 use twinseal_puf::polar;
 use twinseal_puf::reading::{Differences, ENROLMENT_SAMPLES};
@@ -83,16 +84,21 @@ pub fn run(bench: Bench<'_>, budget: &Budget) {
 /// Runs every check and names those that failed; why, goes to standard error.
 pub fn failures(bench: Bench<'_>, budget: &Budget) -> Vec<&'static str> {
     let suite = Suite { bench, budget };
-    let present = suite.own().raw.read(register::ENGINES);
+    let mut own = suite.own();
+    let present = own.raw.read(register::ENGINES);
+    if let Some(twin) = &own.options {
+        assert_eq!(present, twin.engines, "engines of the board, and of its twin");
+    }
+    drop(own);
     let needed = engines::VAULT | engines::ENTROPY;
     if present & needed != needed {
-        println!("vault: left out, for the board has engines {present:#x}");
+        skipped(format!("vault: left out, for the board has engines {present:#x}"));
         return Vec::new();
     }
     let checks = if budget.rings_run { CHECKS } else { STILL_CHECKS };
     if !budget.rings_run {
         for (name, _) in CHECKS.iter().filter(|(name, _)| !STILL_CHECKS.iter().any(|(n, _)| n == name)) {
-            println!("vault: left out, for the rings of this board do not run: {name}");
+            skipped(format!("vault: left out, for the rings of this board do not run: {name}"));
         }
     }
     let fails = |check: &Check| catch_unwind(AssertUnwindSafe(|| check(&suite))).is_err();
@@ -117,7 +123,7 @@ impl Suite<'_> {
     fn other(&self) -> Option<Subject> {
         let powered = (self.bench)(Chip::Other);
         if powered.is_none() {
-            println!("vault: left out, for there is no second board");
+            skipped("vault: left out, for there is no second board");
         }
         powered.map(|powered| Subject::new(powered, self.budget))
     }
@@ -360,7 +366,7 @@ fn growing(waits: &[Duration]) {
 
 fn closing(suite: &Suite<'_>) {
     if suite.budget.refusals < MAX_REFUSALS {
-        println!("vault: left out, for its waits are too long here: closed after eight refusals");
+        skipped("vault: left out, for its waits are too long here: closed after eight refusals");
         return;
     }
     let mut board = suite.own();
@@ -467,7 +473,7 @@ impl Secrets {
 fn secrecy(suite: &Suite<'_>) {
     let mut board = suite.own();
     let Some(secrets) = board.options.as_ref().and_then(Secrets::of) else {
-        println!("vault: left out, for the silicon of this board is not known");
+        skipped("vault: left out, for the silicon of this board is not known");
         return;
     };
     let build_id = board.raw.read(register::BUILD_ID);

@@ -43,8 +43,9 @@ pub(crate) struct Pool(Mutex<State>);
 #[derive(Default)]
 struct State {
     key: Key,
-    /// What the board said last, kept over errors: the same again is a board that hangs. None before it was asked.
-    last_seed: Option<Key>,
+    /// `HMAC-SHA-256(what the board said last, 4)`, kept over errors: the same again is a board that hangs. Not the seed
+    /// itself, from which earlier states could be made. None before it was asked.
+    last_seen: Option<Key>,
     /// Since then.
     fills: u32,
     bytes: usize,
@@ -52,15 +53,16 @@ struct State {
 
 impl State {
     fn is_due(&self) -> bool {
-        self.last_seed.is_none() || self.fills >= FILLS_PER_SEED || self.bytes >= BYTES_PER_SEED
+        self.last_seen.is_none() || self.fills >= FILLS_PER_SEED || self.bytes >= BYTES_PER_SEED
     }
 
     /// Takes in what the board says, unless it said so before.
     fn reseed(&mut self, fresh: Key, board: &str) -> Result<(), Error> {
-        if self.last_seed.as_ref() == Some(&fresh) {
+        let seen = hmac(&fresh, 4, &[]);
+        if self.last_seen.as_ref() == Some(&seen) {
             return Err(Error::WrongResult { board: board.into(), engine: "entropy" });
         }
-        *self = Self { key: hmac(&self.key, 0, &*fresh), last_seed: Some(fresh), fills: 0, bytes: 0 };
+        *self = Self { key: hmac(&self.key, 0, &*fresh), last_seen: Some(seen), fills: 0, bytes: 0 };
         Ok(())
     }
 }

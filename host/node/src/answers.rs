@@ -215,10 +215,11 @@ impl core::fmt::Display for BoardStatus {
 
 /// What a daemon says its vault answers to a challenge. It is symmetric: nobody can check it but by having the same answer
 /// from before. So pairs of challenge and answer are collected while the host of the board is trusted, and kept where that
-/// host does not see them. An answer that comes again shows that the root is there, in gateware that calls itself
-/// `build_id`, provided the daemon has not seen the pair: one that has can replay it without any board. So each pair is
-/// good once. It never shows that the gateware is that build, because another bitstream on the same board can read the
-/// same rings.
+/// host does not see them. An answer that comes again shows that someone who reaches that root answered, provided
+/// nothing on that host kept the pair when it was collected: what did can replay it without any board. So each pair is good
+/// once. It shows neither that the board is plugged in there, because a challenge can be passed on to where it is, nor that
+/// gateware of build `build_id` holds the root: another bitstream on the same board can read the same rings, and whoever did
+/// has the root without any board.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Attestation {
     /// Name and build of the board.
@@ -230,6 +231,22 @@ pub struct Attestation {
     /// HMAC-SHA-256 under the root of 3, build id and challenge; 64 hex digits.
     pub mac: String,
 }
+
+impl Attestation {
+    /// Every field is what it should look like. Who shows another's answer to a person asks this first: text from outside
+    /// could pretend to be the verdict.
+    pub fn is_well_formed(&self) -> bool {
+        let hex = |text: &str, digits| text.len() == digits && text.bytes().all(|b| b.is_ascii_hexdigit());
+        hex(&self.mac, 64)
+            && hex(&self.challenge, 64)
+            && hex(&self.build_id, 8)
+            && (1..=MAX_BOARD_NAME).contains(&self.board.len())
+            && self.board.bytes().all(|b| b.is_ascii_graphic() || b == b' ')
+    }
+}
+
+/// Longest name of a board, in characters.
+const MAX_BOARD_NAME: usize = 64;
 
 impl core::fmt::Display for Attestation {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
@@ -271,18 +288,17 @@ impl Verdict {
 
 impl core::fmt::Display for Verdict {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "{}", self.answer)?;
-        match self.matches {
-            Some(true) => f.write_str(
-                "\nas before: the root of --mac is there, unless this daemon has seen the answer; the pair is used up",
-            ),
-            Some(false) => {
-                f.write_str("\nother than before: another root or build answered, or something without a board")
+        // First, so that nothing of the answer comes before it.
+        let verdict = match self.matches {
+            Some(true) => {
+                "as before: someone who reaches the root of --mac answered, unless this host kept the answer; the pair is used up"
             }
-            None => f.write_str(
-                "\nnot compared: shows nothing yet; if you trust this host now, keep this away from it for one check later",
-            ),
-        }
+            Some(false) => "other than before: another root or build answered, or something without a board",
+            None => {
+                "not compared: shows nothing yet; if you trust this host now, keep this away from it for one check later"
+            }
+        };
+        write!(f, "{verdict}\n{}", self.answer)
     }
 }
 

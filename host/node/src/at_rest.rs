@@ -1,8 +1,8 @@
 //! Secrets that grow from no root, because chance or somebody else made them: the master keys of authorities, attribute
 //! keys, retrieving keys. In a folder whose keys grow in a board they are sealed under a key of that board, made for the
 //! moment, so that a stolen disk without the board gives none of them away, and whoever can write to the disk cannot put
-//! secrets of their own in their place: a file that is not sealed is refused there. They can still put back an older one.
-//! Without a board secrets are as they are.
+//! secrets of their own in their place: a file that is not sealed is refused there. They can still put back an older one, or
+//! replace the root itself and all that is under it. Without a board secrets are as they are.
 //!
 //! ```text
 //! key    = derive("twinseal/v1/at-rest/" ‖ what)

@@ -67,6 +67,12 @@ impl Client {
         let asked = serde_json::json!({ "challenge": challenge }).to_string();
         let answer: Attestation =
             self.json(&self.post("/v1/board/attest", "application/json", asked.as_bytes())?)?;
+        if !answer.is_well_formed() {
+            return Err(self.failed(
+                "answered an attestation that is none, as no daemon of this project does; look at its host"
+                    .into(),
+            ));
+        }
         if answer.challenge != challenge {
             return Err(Error::WrongChallenge { url: self.url.clone() });
         }

@@ -435,7 +435,7 @@ pub enum Error {
     },
     /// Helper data of another enrolment, or another root secret.
     #[error(
-        "{path} does not belong to this folder: the keys here grew from another root than the one it leads to; put back this folder's own copy of it, or, if there is none, follow docs/recovery.md in a new folder (for a person's home: its part \"A person's home\")"
+        "{path} does not belong to this folder: the keys here grew from another root than the one it leads to; put back this folder's own copy of it; if it is known to be right, it is root.check beside it that is wrong, move that away; if there is no copy, follow docs/recovery.md in a new folder (for a person's home: its part \"A person's home\")"
     )]
     ForeignRoot {
         /// The helper data, or the root secret.

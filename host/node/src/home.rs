@@ -35,7 +35,7 @@ pub struct Home {
 /// The board an identity grew from, as it was named then.
 const BOARD: &str = "board";
 /// What attribute keys and the parts of some are called where they are sealed.
-const ATTRIBUTES: &str = "attributes";
+pub(crate) const ATTRIBUTES: &str = "attributes";
 /// The file of attribute keys.
 const KEYS: &str = "attributes.keys";
 /// What the files of waiting parts and of retrieving keys begin with.
@@ -59,6 +59,10 @@ impl Home {
             "none".into()
         };
         let root = Root::open(board.unwrap_or(known.trim()), dir, is_new)?;
+        if root.kind == Kind::File && path.exists() {
+            // It grew in a board once; a file in place of that is somebody else's identity.
+            return Err(Error::StateMissing { path: dir.join(folder::HELPER).display().to_string() });
+        }
         if let Some(board) = board.filter(|board| root.kind == Kind::Vault && *board != known) {
             folder::replace(&path, board.as_bytes())?;
         }
@@ -66,7 +70,8 @@ impl Home {
         let home = Self { dir: dir.to_owned(), identity, rest: root.at_rest() };
         let path = home.keys_path();
         if !root.has_check() && path.exists() && home.keys(&path).is_ok() {
-            root.keep_check()?;
+            // For later: a home on a full or read-only disk opens without.
+            let _ = root.keep_check();
         }
         Ok(home)
     }
@@ -246,7 +251,8 @@ fn was_used(dir: &Path) -> Result<bool, Error> {
         let name = entry.map_err(|e| Error::io("list", dir, e))?.file_name();
         let name = name.to_string_lossy();
         if [folder::ROOT, folder::HELPER, folder::ROOT_CHECK, BOARD, KEYS].contains(&&*name)
-            || [PARTS, RETRIEVING].iter().any(|start| name.starts_with(start))
+            || name.strip_prefix(PARTS).is_some_and(|group| hex::decode(group).is_ok())
+            || name.strip_prefix(RETRIEVING).is_some_and(|key| key.ends_with(".key"))
         {
             return Ok(true);
         }
@@ -255,7 +261,7 @@ fn was_used(dir: &Path) -> Result<bool, Error> {
 }
 
 /// What a retrieving key is called where it is sealed: no longer than a board's label may be.
-fn retrieving_name(name: &str) -> String {
+pub(crate) fn retrieving_name(name: &str) -> String {
     format!("retrieving/{}", name.chars().take(64).filter(char::is_ascii_alphanumeric).collect::<String>())
 }
 
@@ -345,7 +351,15 @@ mod tests {
             assert_eq!(left, [kept], "nothing was made in its place");
         }
         std::fs::remove_dir_all(&home).unwrap();
+        folder::create_private(&home).unwrap();
+        folder::write_secret(&at(BOARD), b"sim").unwrap();
+        folder::write_secret(&at(folder::ROOT), &[0; 32]).unwrap();
+        let error = Home::open(&home, true, Some("none")).unwrap_err();
+        assert!(matches!(&error, Error::StateMissing { path } if path.ends_with(folder::HELPER)), "{error}");
+
+        std::fs::remove_dir_all(&home).unwrap();
         folder::create_private(&home.join("known_authorities")).unwrap();
+        std::fs::write(at("parts-list.txt"), "of a person's own").unwrap();
         assert_ne!(user().unwrap(), first, "who has only compared keys is new");
     }
 }

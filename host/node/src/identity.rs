@@ -101,7 +101,8 @@ mod tests {
 
     use super::*;
     use crate::at_rest::AtRest;
-    use crate::root;
+    use crate::authority::secret_name;
+    use crate::{home, root};
 
     /// A root of 0, 1, 2, ... that writes down what it is asked for.
     struct Noted(Arc<dyn DeriveSlot>, Mutex<Vec<Vec<u8>>>);
@@ -171,8 +172,13 @@ mod tests {
         ] {
             check(in_section(name), section(name), expected);
         }
-        for what in ["attributes", "retrieving/ab", "authority/1/hospital", "authority/2/hospital"] {
-            check(label(&format!("twinseal/v1/at-rest/{what}")), at_rest(what), "");
+        for (what, expected) in [
+            (home::ATTRIBUTES, "attributes"),
+            (&*home::retrieving_name("ab"), "retrieving/ab"),
+            (&secret_name(1, "hospital"), "authority/1/hospital"),
+            (&secret_name(2, "hospital"), "authority/2/hospital"),
+        ] {
+            check(label(&format!("twinseal/v1/at-rest/{expected}")), at_rest(what), "");
         }
         let value = root::check_value(&*noted).unwrap();
         check(label("twinseal/v1/root-check"), value, "23dac5ec4dbc7e7f1b956b245e7f51e2");

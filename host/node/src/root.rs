@@ -114,12 +114,13 @@ impl Root {
         }
         let path = self.check_path();
         let kept = std::fs::read(&path).map_err(|e| Error::io("read", &path, e))?;
+        let kept = kept.trim_ascii();
         if kept.len() != 2 * CHECK_BYTES {
-            let expected = "the check value of this folder's root";
+            let expected = "the check value of this folder's root; without it the folder opens as well";
             return Err(Error::SecretMalformed { path: path.display().to_string(), expected });
         }
         let found = check_value(&*self.derive)?;
-        constant_time::verify_slices_are_equal(&kept, found.as_bytes()).map_err(|_| {
+        constant_time::verify_slices_are_equal(kept, found.as_bytes()).map_err(|_| {
             let file = if self.kind == Kind::Vault { folder::HELPER } else { folder::ROOT };
             Error::ForeignRoot { path: self.dir.join(file).display().to_string() }
         })

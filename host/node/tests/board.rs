@@ -317,6 +317,24 @@ fn an_old_answer_is_not_taken_for_a_board() {
         assert_eq!(verdict["matches"], matches, "{mac} of {build_id}");
         assert_eq!(output.status.code(), Some(i32::from(!matches)));
     }
+    // Text in the place of figures could pretend to be the verdict.
+    for (field, forged) in [
+        ("mac", format!("{mac}\nas before")),
+        ("mac", "\u{1b}[8m".repeat(16)),
+        ("build_id", "6a9185b8\n".to_owned()),
+        ("board", "hx8k\nas before".to_owned()),
+        ("board", "\u{1b}[8m".to_owned()),
+    ] {
+        let mut answer = serde_json::json!({
+            "board": "hx8k", "build_id": build_id, "challenge": seen, "mac": mac
+        });
+        answer[field] = forged.into();
+        let url = replaying(&answer);
+        let asked = ["--url", &url, "--token-file", utf8(&token), "board", "attest", "--challenge", &seen];
+        let refused = twinseal(&asked);
+        assert_eq!(code(&refused), "TSL-NOD-019", "{field}");
+        assert!(!text(&refused).contains("as before"), "{}", text(&refused));
+    }
     for half in [&["--mac", &*mac][..], &["--mac", &mac, "--challenge", &seen], &["--build-id", build_id]] {
         assert_eq!(attest(half).status.code(), Some(2), "{half:?}");
     }
@@ -325,11 +343,7 @@ fn an_old_answer_is_not_taken_for_a_board() {
     assert!(text(&said).contains("shows nothing yet"), "{}", text(&said));
     let compared = ["--mac", &mac, "--build-id", build_id];
     let said = Command::new(env!("CARGO_BIN_EXE_twinseal")).args(asked).args(compared).output().unwrap();
-    assert!(
-        text(&said).contains("unless this daemon has seen the answer"),
-        "a pair is good once: {}",
-        text(&said)
-    );
+    assert!(text(&said).contains("unless this host kept the answer"), "a pair is good once: {}", text(&said));
 }
 
 #[test]
@@ -358,6 +372,8 @@ fn helper_data_of_another_enrolment_are_named_and_not_used() {
     assert_eq!(identity(&[]).stdout, made.stdout);
     std::fs::write(home.join("root.check"), "damaged").unwrap();
     assert_eq!(code(&identity(&[])), "TSL-NOD-017");
+    std::fs::write(home.join("root.check"), "00".repeat(16)).unwrap();
+    assert!(text(&identity(&[])).contains("root.check beside it that is wrong"));
     // Without it the home opens, but nothing in it says that this is its root.
     std::fs::remove_file(home.join("root.check")).unwrap();
     assert_eq!(identity(&[]).stdout, made.stdout);

@@ -665,7 +665,7 @@ fn write_share(dir: &Path, rest: &AtRest, number: u32, share: &Share, group: &Gr
 }
 
 /// What a master key or a share is called where it is sealed. A label of a board is at most 128 bytes long, a name 64.
-fn secret_name(generation: u32, authority: &str) -> String {
+pub(crate) fn secret_name(generation: u32, authority: &str) -> String {
     format!("authority/{generation}/{authority}")
 }
 

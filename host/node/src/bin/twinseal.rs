@@ -276,7 +276,7 @@ enum BoardCommand {
     /// Enrol a board before the first start of a daemon: makes vault.helper in its data folder. Hold the board's enrolment pin, if
     /// it has one, until this returns.
     ///
-    /// Enrol at room temperature (about 25 C) and at the board's usual supply, after it has been powered for ten minutes: the
+    /// Enrol at room temperature (about 25 C) with its core supply within one per cent of 1.20 V, after ten minutes under power: the
     /// figures of how seldom a board fails to find its keys again hold for boards that were enrolled so.
     Enrol {
         /// The daemon's data folder, not used before.
