@@ -173,7 +173,7 @@ pub struct EnrolledAt {
     pub key_failure: f64,
 }
 
-/// Evaluates. Takes some one and a half minutes for 100,000 reconstructions on two processors.
+/// Evaluates. Takes half a minute for 100,000 reconstructions on two processors.
 pub fn run(options: &Options) -> Result<Report, Error> {
     let range = |option, given: u64, least, most| {
         if (least..=most).contains(&given) {
