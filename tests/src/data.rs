@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use twinseal_hdl::flow::tool::skipped;
+use twinseal_hdl::golden::sha256::EXAMPLES;
 
 /// Reproducible bytes (xorshift64*), with runs of zeros now and then, which COBS treats specially.
 #[derive(Clone, Debug)]
@@ -47,17 +48,6 @@ pub struct Vector {
     /// The digest.
     pub digest: [u8; 32],
 }
-
-/// The examples of FIPS 180-4 for SHA-256 (<https://csrc.nist.gov/projects/cryptographic-standards-and-guidelines/example-values>)
-/// of one block and of two, and the empty message, as CAVP has it.
-const EXAMPLES: [(&str, &str); 3] = [
-    ("", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
-    ("abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
-    (
-        "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
-        "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1",
-    ),
-];
 
 fn examples() -> Vec<Vector> {
     let vector = |(message, digest): (&str, &str)| Vector {

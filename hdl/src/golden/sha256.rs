@@ -1,5 +1,16 @@
 //! SHA-256 written from FIPS 180-4, for comparison with the gateware; not constant-time, not fast.
 
+/// The examples of FIPS 180-4 for SHA-256 (<https://csrc.nist.gov/projects/cryptographic-standards-and-guidelines/example-values>)
+/// of one block and of two, and the empty message, as CAVP has it; digests in hex.
+pub const EXAMPLES: [(&str, &str); 3] = [
+    ("", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
+    ("abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
+    (
+        "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
+        "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1",
+    ),
+];
+
 /// Bytes of a digest.
 pub const DIGEST_BYTES: usize = 32;
 /// Bytes of a message block.

@@ -6,19 +6,11 @@ pub mod bench;
 use std::path::Path;
 
 use twinseal_hdl::flow::tool::skipped;
+use twinseal_hdl::golden::sha256::EXAMPLES;
 
-/// The examples of FIPS 180-4 for SHA-256 (<https://csrc.nist.gov/projects/cryptographic-standards-and-guidelines/example-values>)
-/// of one block and of two, and the empty message, as CAVP has it.
+/// Message and digest of [`EXAMPLES`].
 pub fn fips_180() -> [(Vec<u8>, Vec<u8>); 3] {
-    [
-        ("", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
-        ("abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
-        (
-            "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
-            "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1",
-        ),
-    ]
-    .map(|(message, digest)| (message.into(), hex(digest)))
+    EXAMPLES.map(|(message, digest)| (message.into(), hex(digest)))
 }
 
 /// Message and digest of every case in the CAVP short-message file; where it is absent, a word on that and those of
